@@ -1,0 +1,89 @@
+"""Execute one chapter with papermill: ``run.py NOTEBOOK OUTPUT --profile PROFILE.yml``.
+
+The output appears only when every cell ran. On a failure the partial notebook and the kernel's
+stderr stay beside it, and the last lines name notebook, cell and error.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from papermill.exceptions import PapermillException, PapermillExecutionError
+
+
+def execute(notebook, output, profile):
+    """Run a chapter; return None or the message that says what went wrong."""
+    try:
+        chapter = nbformat.read(notebook, as_version=4)
+        declared = papermill.inspect_notebook(str(notebook))
+    except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        return f"{notebook}: no notebook that can be run: {error}"
+    # Papermill only warns, and would run the chapter with whatever stands in it.
+    if not declared and any(cell.cell_type == "code" for cell in chapter.cells):
+        return f"{notebook}: expected a cell with the tag 'parameters', found none"
+    wanted = yaml.safe_load(profile.read_text()) or {}
+    parameters = {name: value for name, value in wanted.items() if name in declared}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(output.stem + ".partial.ipynb")
+    stderr = output.with_suffix(".stderr.txt")
+    start = time.perf_counter()
+    terminal = os.fdopen(os.dup(2), "w")
+    try:
+        with stderr.open("w", buffering=1) as errors:
+            os.dup2(
+                errors.fileno(), 2
+            )  # the kernel inherits it: what C libraries print is kept too
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=parameters,
+                stderr_file=errors,
+                progress_bar={"desc": notebook.stem, "file": terminal},
+            )
+    except PapermillExecutionError as error:
+        return (
+            f"{notebook}: cell {error.cell_index} (In [{error.exec_count}]): "
+            f"{error.ename}: {error.evalue}\n"
+            f"    the notebook so far: {partial}\n    the kernel's stderr: {stderr}"
+        )
+    except (PapermillException, nbformat.ValidationError, RuntimeError) as error:
+        return f"{notebook}: {type(error).__name__}: {error}\n    the kernel's stderr: {stderr}"
+    finally:
+        terminal.flush()
+        os.dup2(terminal.fileno(), 2)
+    executed = nbformat.read(partial, as_version=4)
+    # Pages show what a chapter prints; bars and library chatter stay in the stderr file.
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("remove-cell")
+    executed.metadata["xraylib"] = {
+        "profile": profile.stem,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    nbformat.write(executed, partial)
+    partial.replace(output)
+    return None
+
+
+def main():
+    """Parse the command line, run, and report on one chapter."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--profile", type=Path, required=True)
+    arguments = parser.parse_args()
+    message = execute(arguments.notebook, arguments.output, arguments.profile)
+    if message:
+        print(f"\nFAILED {message}", file=sys.stderr)
+    return 1 if message else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""From notebook to page: what runs again when something changes, and what a failure says."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from xraylib import ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make(folder, *arguments):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+def write_notebook(path, *code):
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    parameters = new_code_cell("dataset = 'phantom'", metadata={"tags": ["parameters"]})
+    cells = [new_markdown_cell(f"# {path.stem}"), parameters, *map(new_code_cell, code)]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """The project with two small chapters in place of its own, and its real pipeline."""
+    folder = tmp_path_factory.mktemp("house")
+    for name in ("Makefile", "_config.yml", "pyproject.toml", "requirements.lock"):
+        shutil.copy2(ROOT / name, folder)
+    for name in ("xraylib", "data", "book"):
+        skip = shutil.ignore_patterns("_build", "chapters", "cache", "__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+    (folder / "notebooks").mkdir()
+    shutil.copytree(ROOT / "notebooks/profiles", folder / "notebooks/profiles")
+    for script in (ROOT / "notebooks").glob("*.py"):
+        shutil.copy2(script, folder / "notebooks")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    write_notebook(folder / "notebooks/01_one.ipynb", "from xraylib import ledger",
+                   "ledger.record('a.b', 41, 'forty-one')")  # fmt: skip
+    write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
+    (folder / "book/index.md").write_text("# A book\n\nSee [one](chapters/01_one).\n")
+    (folder / "book/bibliography.md").unlink()
+    (folder / "book/_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n"
+        "  - file: chapters/01_one\n  - file: chapters/02_two\n"
+    )
+    built = make(folder, "book")
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def ran(done):
+    """The chapters that papermill executed in a run of make."""
+    lines = done.stdout.splitlines()
+    return [line.split("/")[1].split(".")[0] for line in lines if "notebooks/run.py" in line for
+            line in [line.split(" notebooks/run.py ")[1]]]  # fmt: skip
+
+
+def test_builds_pages_and_then_nothing(house):
+    assert (house / "book/_build/html/index.html").exists()
+    assert "the set is phantom" in (house / "book/_build/html/chapters/02_two.html").read_text()
+    again = make(house, "book")
+    assert again.returncode == 0 and ran(again) == []
+    assert again.stdout.splitlines() == ["book/_build/html/index.html"]
+
+
+@pytest.mark.parametrize(
+    "changed, expected",
+    [
+        ("notebooks/02_two.ipynb", ["02_two"]),
+        ("xraylib/phantoms.py", ["01_one", "02_two"]),
+        ("notebooks/profiles/phantom.yml", ["01_one", "02_two"]),
+        ("data/xray75.csv", ["01_one", "02_two"]),
+        ("book/index.md", []),
+    ],
+)
+def test_runs_again_what_depends_on_a_change(house, changed, expected):
+    """Asked of make itself (-n), against the files of a finished build."""
+    path = house / changed
+    before = path.stat().st_mtime
+    try:
+        os.utime(path)
+        done = make(house, "-n", "book")
+        assert done.returncode == 0, done.stderr
+        assert sorted(ran(done)) == expected
+        assert "jupyter-book build" in done.stdout
+    finally:
+        os.utime(path, (before, before))
+
+
+def test_a_changed_lock_runs_everything_again(house):
+    """With the environment it describes, which a dry run shows without installing it."""
+    path = house / "requirements.lock"
+    before = path.stat().st_mtime
+    try:
+        os.utime(path)
+        done = make(house, "-n", "book")
+        assert "pip install" in done.stdout and sorted(ran(done)) == ["01_one", "02_two"]
+    finally:
+        os.utime(path, (before, before))
+
+
+def test_another_profiles_parameters_do_not_matter(house):
+    os.utime(house / "notebooks/profiles/report.yml")
+    assert make(house, "book").stdout.splitlines() == ["book/_build/html/index.html"]
+
+
+def test_another_profile_renders_again(house):
+    done = make(house, "-n", "book", "PROFILE=xray")
+    assert sorted(ran(done)) == ["01_one", "02_two"] and "profiles/xray.yml" in done.stdout
+    # A dry run may have noted the other profile; the finished one is still complete.
+    assert make(house, "book").returncode == 0
+
+
+def test_an_unknown_profile_is_named(house):
+    done = make(house, "book", "PROFILE=moon")
+    assert done.returncode != 0
+    assert "moon" in done.stderr and "phantom" in done.stderr and "report" in done.stderr
+    assert make(house, "book").returncode == 0
+
+
+def test_a_failing_cell_stops_the_build(house):
+    path = house / "notebooks/02_two.ipynb"
+    good = path.read_text()
+    page = house / "book/_build/html/chapters/02_two.html"
+    before = page.read_text()
+    try:
+        write_notebook(path, "import sys\nprint('a warning', file=sys.stderr)", "1 / 0")
+        done = make(house, "book")
+        assert done.returncode != 0
+        last = done.stderr[done.stderr.index("FAILED") :]
+        assert "notebooks/02_two.ipynb" in last and "ZeroDivisionError: division by zero" in last
+        assert "In [4]" in last
+        assert "jupyter-book" not in done.stdout and page.read_text() == before
+        partial = house / ".run/phantom/02_two.partial.ipynb"
+        assert "division by zero" in partial.read_text()
+        assert "a warning" in (house / ".run/phantom/02_two.stderr.txt").read_text()
+    finally:
+        path.write_text(good)
+    assert make(house, "book").returncode == 0
+    assert not partial.exists()
+
+
+def test_what_cannot_be_run_is_named(house):
+    """A chapter whose parameters papermill would silently ignore, and one that is no notebook."""
+    path = house / "notebooks/02_two.ipynb"
+    good = path.read_text()
+    try:
+        path.write_text(good.replace('"parameters"', '"parametres"'))
+        untagged = make(house, "book")
+        path.write_text("{")
+        broken = make(house, "book")
+    finally:
+        path.write_text(good)
+    for done, what in ((untagged, "the tag 'parameters'"), (broken, "no notebook")):
+        assert done.returncode != 0 and "Traceback" not in done.stderr
+        assert "FAILED notebooks/02_two.ipynb" in done.stderr and what in done.stderr
+    assert make(house, "book").returncode == 0
+
+
+def test_a_broken_link_fails_the_build(house):
+    path = house / "book/index.md"
+    good = path.read_text()
+    try:
+        path.write_text(good + "\nSee [nowhere](chapters/03_three).\n")
+        done = make(house, "book")
+        assert done.returncode != 0 and "03_three" in done.stdout + done.stderr
+    finally:
+        path.write_text(good)
+    assert make(house, "book").returncode == 0
+
+
+def test_records_are_collected_with_provenance(house):
+    notebook = nbformat.read(house / ".run/phantom/01_one.ipynb", 4)
+    assert ledger.collect(notebook) == {"a.b": {"value": 41, "text": "forty-one"}}
+    target = house / "results.json"
+    done = subprocess.run(
+        [house / ".venv/bin/python", "notebooks/collect.py", ".run/phantom", target],
+        cwd=house, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    import json
+
+    results = json.loads(target.read_text())
+    assert results["records"]["a.b"]["value"] == 41
+    assert results["provenance"]["profile"] == "phantom"
+    assert {"date", "commit", "python", "packages", "processor", "cores"} <= set(
+        results["provenance"]
+    )
+
+
+def test_a_key_recorded_twice_is_refused():
+    cell = new_code_cell()
+    hidden = "application/papermill.record/"
+    output = nbformat.v4.new_output(
+        "display_data",
+        {hidden + "text/plain": "1", hidden + "application/json": "1"},
+        metadata={"scrapbook": {"name": "a.b"}},
+    )
+    cell.outputs = [output, output]
+    with pytest.raises(ValueError, match="twice"):
+        ledger.collect(new_notebook(cells=[cell]))

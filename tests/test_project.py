@@ -1,0 +1,125 @@
+"""What holds the project together: one set of dependencies, clean notebooks, clear targets."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+PROFILES = sorted((ROOT / "notebooks/profiles").glob("*.yml"))
+
+
+def locked():
+    """name → list of (version, marker or None) in the lock."""
+    pins = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if match := re.match(r"^([A-Za-z0-9_.\-]+)(?:\[.*\])?==([^ ;\\]+)(?: ; ([^\\]+))?", line):
+            name, number, marker = match.groups()
+            pins.setdefault(canonicalize_name(name), []).append((Version(number), marker))
+    return pins
+
+
+def test_the_lock_satisfies_pyproject():
+    pins = locked()
+    extras = PROJECT["optional-dependencies"]
+    wanted = PROJECT["dependencies"] + [
+        r for extra in ("cpu", "dicom", "book", "test", "lock") for r in extras[extra]
+    ]
+    for requirement in map(Requirement, wanted):
+        versions = pins.get(canonicalize_name(requirement.name))
+        assert versions, f"{requirement.name} is not in requirements.lock; run `make lock`"
+        for number, marker in versions:
+            assert number in requirement.specifier, f"{requirement} but {number} ({marker})"
+
+
+def test_every_pin_has_a_hash():
+    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
+    pinned = [block for block in blocks if "==" in block.splitlines()[0]]
+    assert len(pinned) > 100
+    assert [b.splitlines()[0] for b in pinned if "--hash=sha256:" not in b] == []
+    assert "://" not in (ROOT / "requirements.lock").read_text(), "an index address in the lock"
+
+
+def test_what_is_installed_is_what_is_locked():
+    for name in ("keras", "numpy", "jupyter-book", "papermill", "pooch"):
+        assert Version(version(name)) in [number for number, _ in locked()[name]]
+
+
+def test_environment_yml_agrees():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    plain = [d for d in environment["dependencies"] if isinstance(d, str)]
+    python = next(d.split("=")[1] for d in plain if d.startswith("python="))
+    assert Version(python) in Requirement(f"python{PROJECT['requires-python']}").specifier
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    gpu = Requirement(next(p for p in pip if p.startswith("tensorflow")))
+    own = Requirement(PROJECT["optional-dependencies"]["gpu"][0].split(";")[0])
+    assert gpu.name == own.name and gpu.extras == own.extras == {"and-cuda"}
+    number = next(iter(gpu.specifier)).version
+    assert number in own.specifier
+    assert Version(number) in [n for n, _ in locked()["tensorflow"]], "refresh environment.yml"
+    installed = re.search(r"-e \.\[(.*)\]", "\n".join(pip)).group(1).split(",")
+    assert "gpu" in installed and set(installed) <= set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_carry_no_outputs_but_checked_tables(path):
+    """nbstripout would change nothing; cells it spares are those that nbval compares."""
+    text = path.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--textconv", str(path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == text, f"strip it: nbstripout {path.relative_to(ROOT)}"
+    for cell in nbformat.reads(text, 4).cells:
+        tags = set(cell.metadata.get("tags", []))
+        assert ("keep_output" in tags) == ("nbval-check-output" in tags)
+        if "nbval-check-output" in tags:
+            assert cell.outputs, "a checked cell without the output to check against"
+        for output in cell.get("outputs", []):
+            data = output.get("data", {"text/plain": output.get("text", "")})
+            assert not any(kind.startswith("image/") for kind in data)
+
+
+def test_every_profile_key_is_a_parameter_of_a_chapter():
+    import papermill
+
+    declared = {}
+    for path in NOTEBOOKS:
+        if nbformat.read(path, 4).cells and "parameters" in path.read_text():
+            declared |= {
+                name: info["default"] for name, info in papermill.inspect_notebook(path).items()
+            }
+    for profile in PROFILES:
+        settings = yaml.safe_load(profile.read_text())
+        assert set(settings) == set(declared), profile.name
+    defaults = yaml.safe_load((ROOT / "notebooks/profiles/phantom.yml").read_text())
+    assert {name: repr(value) for name, value in defaults.items()} == {
+        name: value.replace('"', "'") for name, value in declared.items()
+    }, "the defaults in the notebooks are the phantom profile"
+
+
+def test_citation_is_readable():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"] and citation["license"] == "MIT"
+
+
+def test_make_help_has_a_line_for_each_target():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = [line.split()[1] for line in done.stdout.splitlines() if line.strip()]
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M).group(1).split()
+    assert sorted(listed) == sorted(set(phony) - {"FORCE"})

@@ -1,0 +1,84 @@
+"""The numbers of a run: glued into the prose, kept for the ledger, compared with ``results/``.
+
+A notebook notes a number with :func:`record`. The rendered page takes its text through
+``{glue:text}``; ``make results`` collects the values of a run on real images into ``results/``,
+from where :func:`measured` reads them back, so that a run on phantoms can show them beside its own.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from IPython.display import display
+
+ROOT = Path(__file__).resolve().parent.parent
+_HIDDEN = "application/papermill.record/"  # MyST-NB shows such outputs only where they are glued
+
+
+def record(key, value, text=None):
+    """Note a number under a key such as "E4b.correct".
+
+    Args:
+        key: claim id, dot, name of the quantity; unique within a chapter.
+        value: anything JSON can hold.
+        text: how the prose shows it; ``str(value)`` if None.
+
+    Returns:
+        value, so that a call can stand inside an expression.
+    """
+    text = str(value) if text is None else text
+    bundle = {_HIDDEN + "text/plain": text, _HIDDEN + "application/json": json.dumps(value)}
+    scrap = {"scrapbook": {"name": key, "mime_prefix": _HIDDEN}}
+    display(bundle, raw=True, metadata=scrap)
+    return value
+
+
+def collect(notebook):
+    """The records of an executed notebook.
+
+    Args:
+        notebook: an ``nbformat`` notebook node.
+
+    Returns:
+        dict key → {"value": ..., "text": ...} in the order of the notebook.
+
+    Raises:
+        ValueError: a key was recorded twice.
+    """
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            key = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if key is None or _HIDDEN + "application/json" not in data:
+                continue
+            if key in found:
+                raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
+            value = json.loads(data[_HIDDEN + "application/json"])
+            found[key] = {"value": value, "text": data[_HIDDEN + "text/plain"]}
+    return found
+
+
+@cache
+def report():
+    """The report's own numbers, ``data/report.json``, as a dict."""
+    return json.loads((ROOT / "data" / "report.json").read_text())
+
+
+@cache
+def _results(dataset):
+    path = ROOT / "results" / f"{dataset}.json"
+    return json.loads(path.read_text())["records"] if path.exists() else {}
+
+
+def measured(key, dataset="xray75"):
+    """The text of a number measured on real images, from ``results/``, or "not measured yet"."""
+    return _results(dataset).get(key, {"text": "not measured yet"})["text"]
+
+
+def quote(*keys):
+    """Glue numbers of ``results/`` for the prose, each under "results." and its key."""
+    for key in keys:
+        name = f"results.{key}"
+        scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
+        display({_HIDDEN + "text/plain": measured(key)}, raw=True, metadata=scrap)
