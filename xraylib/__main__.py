@@ -1,0 +1,60 @@
+"""Command line: ``python -m xraylib predict MODEL IMAGE...``, ``python -m xraylib fetch SET``."""
+
+import argparse
+import os
+import sys
+
+
+def main(arguments=None):
+    """Run a command; return the exit code: 0 all well, 1 something could not be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xraylib", description="Teaching material, no diagnostic device."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("predict", help="score images with a saved model")
+    command.add_argument("model", metavar="MODEL", help="a .keras file from training.save")
+    command.add_argument("images", metavar="IMAGE", nargs="+", help="an image file")
+    command = commands.add_parser("fetch", help="download an image set and check it")
+    command.add_argument("dataset", metavar="SET", help="its name, such as xray75")
+    options = parser.parse_args(arguments)
+    if options.command == "fetch":
+        return _fetch(options.dataset)
+    return _predict(options.model, options.images)
+
+
+def _fetch(name):
+    from xraylib import datasets
+
+    try:
+        print(datasets.fetch(name))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _predict(model_path, image_paths):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from xraylib import images, training
+
+    try:
+        model, card = training.load(model_path)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"# {model_path}: trained on {card['trained_on']}; teaching material, no diagnosis")
+    print(f"# score: 0 = {card['class_names'][0]}, 1 = {card['class_names'][1]}")
+    failed = 0
+    for path in image_paths:
+        try:
+            score = training.predict(model, [images.read(path)])[0]
+        except (ValueError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = 1
+            continue
+        print(f"{path}\t{score:.4f}\t{card['class_names'][int(score >= 0.5)]}", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""One function for each kind of figure of the book, in one visual language."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Rectangle
+
+# Okabe and Ito's palette, told apart by colour-blind readers too; one meaning a colour throughout.
+COLOURS = {
+    "chest": "#0072B2",
+    "abdomen": "#E69F00",
+    "covid": "#D55E00",
+    "report": "#7F7F7F",
+    "ours": "#009E73",
+    "validation": "#CC79A7",
+}
+
+
+def use_style():
+    """Set matplotlib's defaults for the book: sizes in inches, quiet axes, a white ground."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.2, 3.6),
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "figure.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E6E6E6",
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def contact_sheet(images, titles=None, classes=None, columns=6, width=7.2):
+    """Images side by side in rows, each with its own shape kept.
+
+    Args:
+        images: list of (height, width) or (height, width, 3) arrays, 0..255.
+        titles: one line above each, or None.
+        classes: for each image a key of COLOURS that colours its title and frame, or None.
+        columns: images a row.
+        width: of the figure, inches.
+
+    Returns:
+        matplotlib Figure.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    tallest = max(image.shape[0] / image.shape[1] for image in images)
+    cell = width / columns
+    height = rows * (cell * min(tallest, 1.35) + (0.28 if titles else 0.05))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
+    )
+    for index, axis in enumerate(axes.flat):
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+        if index >= len(images):
+            axis.set_visible(False)
+            continue
+        colour = COLOURS[classes[index]] if classes is not None else "black"
+        axis.imshow(images[index], cmap="gray", vmin=0, vmax=255)
+        if titles is not None:
+            axis.set_title(titles[index], fontsize=8, color=colour, loc="center", pad=3)
+        if classes is not None:
+            axis.spines[:].set(visible=True, color=colour, linewidth=1.5)
+    return figure
+
+
+def image_sizes(table, class_names):
+    """Width against height of each image, coloured by class.
+
+    Args:
+        table: DataFrame with columns width and height (pixels) and label (0 or 1).
+        class_names: names of class 0 and 1, keys of COLOURS.
+
+    Returns:
+        matplotlib Figure.
+    """
+    figure, axis = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+    rng = np.random.default_rng(0)  # moves dots apart that would hide each other
+    for label, (name, marker) in enumerate(zip(class_names, "os", strict=True)):
+        rows = table[table["label"] == label]
+        jitter = rng.uniform(-6, 6, (2, len(rows)))
+        axis.scatter(
+            rows["width"] + jitter[0],
+            rows["height"] + jitter[1],
+            s=26, marker=marker, color=COLOURS[name], alpha=0.7, linewidths=0,
+            label=f"{name} ({len(rows)})",
+        )  # fmt: skip
+    top = 1.06 * max(table["width"].max(), table["height"].max())
+    axis.plot([0, top], [0, top], color="#BBBBBB", linewidth=1, zorder=0)
+    axis.text(0.3 * top, 0.3 * top, "square", rotation=45, color="#888888", ha="center", va="top")
+    axis.set(xlim=(0, top), ylim=(0, top), xlabel="width (pixels)", ylabel="height (pixels)")
+    axis.set_aspect("equal")
+    axis.legend(loc="upper left")
+    return figure
+
+
+def bars_with_intervals(names, results, chance=0.5, colours=None):
+    """Shares as dots with their intervals, one line each, the first on top.
+
+    Args:
+        names: what was measured, one a line.
+        results: an ``evaluation.Proportion`` for each.
+        chance: where guessing would lie, a dashed line.
+        colours: one key of COLOURS for all or a list; "ours" if None.
+
+    Returns:
+        matplotlib Figure.
+    """
+    if colours is None or isinstance(colours, str):
+        colours = [colours or "ours"] * len(names)
+    figure, axis = plt.subplots(figsize=(7.2, 0.6 + 0.36 * len(names)), layout="constrained")
+    for y, (result, colour) in enumerate(zip(results, colours, strict=True)):
+        share = result.k / result.n
+        axis.plot([result.low, result.high], [y, y], color=COLOURS[colour], linewidth=2.5)
+        axis.plot(share, y, "o", color=COLOURS[colour], markersize=7)
+        axis.annotate(
+            f"{result.k}/{result.n}", (1.01, y), xycoords=("axes fraction", "data"), va="center"
+        )
+    axis.axvline(chance, color="#888888", linestyle="--", linewidth=1)
+    axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.005), xlabel="share correct")
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+    return figure
+
+
+def training_curves(ours, report=None, names=("accuracy", "loss", "mae")):
+    """Training and validation values over the epochs, the report's log beside a run of ours.
+
+    Args:
+        ours: dict of lists as ``training.fit`` returns it.
+        report: a history of ``data/report.json`` (acc, val_acc, ...), or None.
+        names: which quantities, one row each.
+
+    Returns:
+        matplotlib Figure; a column for the report, if given, and one for the run.
+    """
+    keras_2 = {"accuracy": "acc", "mae": "mean_absolute_error", "loss": "loss"}
+    labels = {"accuracy": "accuracy", "mae": "mean absolute error", "loss": "cross-entropy"}
+    columns = ([("the report's log", report, keras_2)] if report else []) + [
+        ("this run", ours, {name: name for name in names})
+    ]
+    figure, axes = plt.subplots(
+        len(names), len(columns), squeeze=False, sharex="col", sharey="row",
+        figsize=(7.2, 2.0 * len(names)), layout="constrained",
+    )  # fmt: skip
+    for column, (title, history, key) in enumerate(columns):
+        for row, name in enumerate(names):
+            axis = axes[row, column]
+            for prefix, label, colour, dash in (
+                ("", "training (augmented, dropout)", "ours", "-"),
+                ("val_", "validation (neither)", "validation", "--"),
+            ):
+                values = history.get(prefix + key[name])
+                if values:
+                    epochs = np.arange(1, len(values) + 1)
+                    axis.plot(epochs, values, dash, color=COLOURS[colour], label=label)
+            if column == 0:
+                axis.set_ylabel(labels[name])
+            if row == 0:
+                axis.set_title(title)
+            axis.set_ylim(0, 1.04 if name == "accuracy" else None)
+        axes[-1, column].set_xlabel("epoch")
+    axes[0, 0].legend(loc="lower right", fontsize=8)
+    return figure
+
+
+# Names of layers that end a stage: Inception V3's blocks, EfficientNet-Lite0's stages.
+_STAGE_ENDS = re.compile(
+    r"(mixed\d+)$|(stem)_relu|block(?:0|2|4|7|10|14|15)_project_bn|(head)_relu"
+)
+
+
+def stages(model):
+    """A report network as a sequence of stages.
+
+    Args:
+        model: from ``models.report_network``.
+
+    Returns:
+        list of (name, (height, width, channels) of what leaves the stage, number of its
+        convolutions); the last is "top". Depthwise convolutions count as one each.
+    """
+    found, count, inside_source = [], 0, True
+    for layer in model.layers:
+        count += "Conv2D" in type(layer).__name__
+        end = _STAGE_ENDS.match(layer.name)
+        name = next(filter(None, end.groups()), None) if end else None
+        if end and not name:
+            name = f"stage {sum(n.startswith('stage') for n, _, _ in found) + 1}"
+        elif not found or found[-1][0].startswith("stem"):
+            # Inception's stem pools twice; its first block begins after the second.
+            if type(layer).__name__ == "MaxPooling2D":
+                name = f"stem {len(found) + 1}"
+        if name and inside_source:
+            found.append((name, tuple(layer.output.shape[1:]), count))
+            count = 0
+        if layer.name == "features":
+            inside_source = False
+        if not inside_source and len(layer.output.shape) == 4:
+            last = tuple(layer.output.shape[1:])
+    return [*found, ("top", last, count)]
+
+
+def block_diagram(stages, title):
+    """A network as a row of boxes: height the size of the map, width the number of its channels.
+
+    Args:
+        stages: from :func:`stages`.
+        title: above the row.
+
+    Returns:
+        matplotlib Figure; the number in a box counts its convolutions.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 2.9), layout="constrained")
+    axis.set_axis_off()
+    axis.set_title(title)
+    largest = max(shape[0] for _, shape, _ in stages)
+    colours = plt.get_cmap("cividis")(np.linspace(0.25, 0.95, len(stages)))
+    x = 0.0
+    for (name, (height, _, channels), convolutions), colour in zip(stages, colours, strict=True):
+        tall = 0.35 + 1.65 * np.sqrt(height / largest)
+        wide = 0.3 + 0.75 * np.sqrt(channels / 2048)
+        axis.add_patch(Rectangle((x, -tall / 2), wide, tall, facecolor=colour, edgecolor="black"))
+        middle = x + wide / 2
+        axis.text(middle, 0, str(convolutions), ha="center", va="center", fontsize=8,
+                  color="white" if colour[:3].mean() < 0.55 else "black")  # fmt: skip
+        axis.text(middle, 1.12, f"{height}²\n×{channels}", ha="center", va="bottom", fontsize=6.5)
+        axis.text(middle, -1.12, name, ha="right", va="top", fontsize=7, rotation=45)
+        x += wide + 0.14
+    axis.set(xlim=(-0.3, x), ylim=(-1.9, 1.75))
+    return figure

@@ -1,0 +1,287 @@
+"""The source models, the report's top model on them, and the images they take.
+
+Every model takes pixel values from 0 to 255 and knows its own resizing and scaling. Every graph is
+flat, so that any layer's output can be had with ``keras.Model(model.input, layer.output)``, and the
+last layer of a source is called ``"features"``: ``keras.Model(features.output, model.output)`` is
+the top alone. TensorFlow is the backend.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from xraylib import weights as _weights
+from xraylib.preprocessing import Preprocess
+
+
+@dataclass(frozen=True)
+class Source:
+    """A pre-trained model: who builds it, and what its first layer expects."""
+
+    build: Callable
+    size: int  # height and width in pixels
+    offset: float  # a pixel value p enters as (p - offset) / divisor
+    divisor: float
+
+    @property
+    def expects(self):
+        """The range that 0..255 becomes, (low, high)."""
+        return tuple((pixel - self.offset) / self.divisor for pixel in (0.0, 255.0))
+
+
+def efficientnet_lite0(
+    weights="imagenet", input_shape=(None, None, 3), include_top=False, scaling="source", seed=None
+):
+    """EfficientNet-Lite0: B0 without squeeze-and-excitation, with ReLU6 and a fixed stem and head.
+
+    Args:
+        weights: "imagenet" (installed with the package), path of a ``.pth`` file with the same
+            tensors, or None (random).
+        input_shape: (height, width, 3) of pixel values 0..255; any size, resized to 224 × 224.
+        include_top: False ends in ``"features"``, (n, 7, 7, 1280) in 0..6; True goes on to
+            ``"logits"`` and ``"predictions"``, (n, 1000) probabilities of the ImageNet classes.
+        scaling: "source" is the (x - 127) / 128 of its training; "report" is x / 255.
+        seed: integer, for random weights.
+
+    Returns:
+        Flat keras.Model, without the dropout and stochastic depth of its own training.
+
+    Raises:
+        ValueError: an unknown argument, or a file that holds other weights.
+        FileNotFoundError: the weights are not there.
+
+    Source: Tan & Le 2019, table 1; the Lite variant of the TensorFlow authors (2020), with its
+    padding ('same', which TensorFlow makes uneven at stride 2).
+    """
+    _known("weights", weights, ("imagenet", None), paths=True)
+    images, x = _entrance("efficientnet_lite0", input_shape, scaling)
+    x = _convolve(x, "stem", layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv"))
+    number = 0
+    for repeats, kernel, stride, expand, channels in _LITE0:
+        for stride_here in [stride] + [1] * (repeats - 1):
+            x = _mbconv(x, f"block{number}", kernel, stride_here, expand, channels)
+            number += 1
+    x = _convolve(x, "head", layers.Conv2D(1280, 1, use_bias=False, name="head_conv"))
+    x = layers.Identity(name="features")(x)
+    model = keras.Model(images, _classifier(x) if include_top else x, name="efficientnet_lite0")
+    if weights is None:
+        _draw(model, seed)
+    else:
+        _weights.load_lite0(model, None if weights == "imagenet" else weights)
+    return model
+
+
+# Repeats, kernel, stride, expansion, channels of each stage (Tan & Le 2019, table 1).
+_LITE0 = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+def _convolve(x, name, convolution, activate=True):
+    x = convolution(x)
+    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
+
+
+def _mbconv(x, name, kernel, stride, expand, channels):
+    """Inverted bottleneck: widen, filter each channel, narrow; add the input where it fits."""
+
+    def pointwise(stage, filters):
+        return layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_{stage}_conv")
+
+    block_input, width = x, x.shape[-1]
+    if expand > 1:
+        x = _convolve(x, f"{name}_expand", pointwise("expand", width * expand))
+    depthwise = layers.DepthwiseConv2D(
+        kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_conv"
+    )
+    x = _convolve(x, f"{name}_depthwise", depthwise)
+    x = _convolve(x, f"{name}_project", pointwise("project", channels), activate=False)
+    return layers.Add(name=f"{name}_add")([x, block_input]) if x.shape == block_input.shape else x
+
+
+def inception_v3(
+    weights="imagenet", input_shape=(None, None, 3), include_top=False, scaling="source", seed=None
+):
+    """Inception V3, the report's source model, as ``keras.applications`` builds it.
+
+    Args:
+        weights: "imagenet" (downloaded by Keras once, 88 MB, and checked), path of a ``.h5`` or
+            ``.weights.h5`` file with or without the classifier, or None (random).
+        input_shape: (height, width, 3) of pixel values 0..255; any size, resized to 299 × 299.
+        include_top: False ends in ``"features"``, (n, 8, 8, 2048), at least 0; True goes on to
+            ``"logits"`` and ``"predictions"``, (n, 1000) probabilities of the ImageNet classes.
+        scaling: "source" is the x / 127.5 - 1 of its training; "report" is x / 255.
+        seed: integer, for random weights.
+
+    Returns:
+        Flat keras.Model.
+
+    Raises:
+        ValueError: an unknown argument, or a file that holds other weights.
+        FileNotFoundError: there is no such file.
+        OSError: "imagenet" cannot be downloaded; it says how to get the file by hand.
+
+    Source: Szegedy et al. 2016.
+    """
+    _known("weights", weights, ("imagenet", None), paths=True)
+    images, x = _entrance("inception_v3", input_shape, scaling)
+    path = _weights.inception_path(include_top) if weights == "imagenet" else weights
+    classes = path is not None and _weights.inception_has_classes(path, include_top)
+    source = keras.applications.InceptionV3(include_top=classes, weights=None, input_tensor=x)
+    if path is not None:
+        _weights.load_inception(source, path)
+    x = layers.Identity(name="features")(source.get_layer("mixed10").output)
+    model = keras.Model(images, _classifier(x) if include_top else x, name="inception_v3")
+    if path is None:
+        _draw(model, seed)
+    elif include_top:
+        model.get_layer("logits").set_weights(source.get_layer("predictions").get_weights())
+    return model
+
+
+def report_top(source, seed=None):
+    """The report's top model (section 4.1.5): 373,793 parameters on Inception V3.
+
+    Two convolutions of 16 filters (3 × 3, then 5 × 5), the maximum of each filter over the image,
+    and twice 256 units, dropout of a quarter, batch normalisation; then one sigmoid unit.
+
+    Args:
+        source: the tensor of features to build on, or their shape (height, width, channels); height
+            and width at least 7.
+        seed: integer; fixes the initial weights and the dropout.
+
+    Returns:
+        On a tensor, the output (n, 1) in 0..1, float32; on a shape, a keras.Model of its own, to be
+        trained on features that were computed once.
+
+    Raises:
+        ValueError: smaller features.
+    """
+    tensor = isinstance(source, keras.KerasTensor)
+    features = source if tensor else keras.Input(tuple(source), name="features")
+    if len(features.shape) != 4 or min(n or 7 for n in features.shape[1:3]) < 7:
+        raise ValueError(
+            "The top needs features of shape (height, width, channels) of at least 7 × 7, as its "
+            f"convolutions take 6 rows and columns away; got {tuple(features.shape[1:])}."
+        )
+    seeds = _seeds(seed, "top")
+
+    def start(activation="relu"):
+        draw = keras.initializers.GlorotUniform(next(seeds))
+        return {"activation": activation, "kernel_initializer": draw}
+
+    x = features
+    for n, kernel in enumerate((3, 5), 1):
+        x = layers.Conv2D(16, kernel, **start(), name=f"top_conv{n}")(x)
+    x = layers.GlobalMaxPooling2D(name="top_pool")(x)
+    for n in (1, 2):
+        x = layers.Dense(256, **start(), name=f"top_dense{n}")(x)
+        x = layers.Dropout(0.25, seed=next(seeds), name=f"top_dropout{n}")(x)
+        x = layers.BatchNormalization(name=f"top_bn{n}")(x)
+    x = layers.Dense(1, **start("sigmoid"), dtype="float32", name="probability")(x)
+    return x if tensor else keras.Model(features, x, name="report_top")
+
+
+def report_network(
+    source="inception_v3",
+    weights="imagenet",
+    trainable="top",
+    input_shape=(None, None, 3),
+    seed=None,
+    scaling="source",
+):
+    """The report's network: a source model, and its own top on the source's features.
+
+    Args:
+        source: "inception_v3", as in the report, or "efficientnet_lite0", installed with weights.
+        weights: of the source; see its builder.
+        trainable: "top" freezes the source, whose batch normalisation then keeps its moving
+            statistics even in training; "all" trains everything, as the report's code did.
+        input_shape: (height, width, 3) of pixel values 0..255.
+        seed: integer; two networks of one seed start with equal weights and draw equal dropout.
+        scaling: "source", as the source was trained, or "report", 1/255.
+
+    Returns:
+        Flat keras.Model, not compiled, of (n, 1) float32 probabilities. On Inception V3 it has
+        22,176,577 parameters, of which 372,769 ("top") or 22,141,121 ("all") are trained.
+
+    Raises:
+        ValueError: an unknown argument.
+        FileNotFoundError, OSError: the weights cannot be had; see the source's builder.
+    """
+    _known("source", source, tuple(SOURCES))
+    _known("trainable", trainable, ("top", "all"))
+    base = SOURCES[source].build(weights, input_shape, scaling=scaling, seed=seed)
+    for layer in base.layers:
+        layer.trainable = trainable == "all"
+    output = report_top(base.get_layer("features").output, seed)
+    return keras.Model(base.input, output, name=f"report_{source}")
+
+
+def native_size(model):
+    """Height and width, in pixels, that a model of this module resizes its images to."""
+    return model.get_layer("preprocess").size
+
+
+SOURCES = {
+    "inception_v3": Source(inception_v3, 299, 127.5, 127.5),
+    "efficientnet_lite0": Source(efficientnet_lite0, 224, 127.0, 128.0),
+}
+
+
+def _entrance(name, input_shape, scaling):
+    """The input, and the tensor that the source's first layer takes."""
+    _known("scaling", scaling, ("source", "report"))
+    if len(input_shape) != 3 or input_shape[-1] != 3:
+        raise ValueError(f"input_shape must be (height, width, 3); got {tuple(input_shape)}.")
+    source = SOURCES[name]
+    offset, divisor = (0.0, 255.0) if scaling == "report" else (source.offset, source.divisor)
+    images = keras.Input(tuple(input_shape), name="images")
+    return images, Preprocess(source.size, offset, divisor, name="preprocess")(images)
+
+
+def _classifier(features):
+    x = layers.GlobalAveragePooling2D(name="pool")(features)
+    x = layers.Dense(1000, dtype="float32", name="logits")(x)
+    return layers.Softmax(dtype="float32", name="predictions")(x)
+
+
+def _draw(model, seed):
+    """Random kernels that keep the signal's size from layer to layer (He et al. 2015)."""
+    seeds = _seeds(seed, "source")
+    for layer in model.layers:
+        if (kernel := getattr(layer, "kernel", None)) is None:
+            continue
+        depthwise = isinstance(layer, layers.DepthwiseConv2D)
+        fan_in = math.prod(kernel.shape[: 2 if depthwise else -1])
+        gain = 1 if "project" in layer.name or layer.name == "logits" else 2  # no ReLU follows
+        draw = keras.initializers.TruncatedNormal(0, math.sqrt(gain / fan_in), next(seeds))
+        kernel.assign(draw(kernel.shape))
+
+
+def _seeds(seed, what):
+    """Endless independent seeds for one part of a model; None leaves the draws to Keras."""
+    if seed is None:
+        return itertools.repeat(None)
+    draws = np.random.default_rng([seed, *what.encode()])
+    return (int(draws.integers(2**31)) for _ in itertools.count())
+
+
+def _known(what, value, choices, paths=False):
+    if value in choices or (paths and isinstance(value, str | Path)):
+        return
+    expected = ", ".join(repr(choice) for choice in choices) + (" or a path" if paths else "")
+    raise ValueError(f"{what} must be {expected}; got {value!r}.")
