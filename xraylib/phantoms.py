@@ -1,0 +1,358 @@
+"""Synthetic radiographs with known truth: X-ray projections of chests and abdomens.
+
+A body (`xraylib.anatomy`) is projected by Beer and Lambert's law, each part by a formula
+(`xraylib.projection`). Then comes what happens to a film: scatter, quantum noise, blur, a
+display curve that shows bones white and air black, collimation, and last of all the markers,
+burnt in. Lung opacities, letters and arrows can be switched on and off; all else stays the
+same, pixel by pixel. The rays have one energy, and soft parts are only as detailed as a
+thumbnail needs: made for teaching and for testing, not for dosimetry.
+
+Everything is drawn from `numpy.random.RandomState`, whose stream NumPy has frozen, in
+float64, and rounded to 8 bits at the end: the same seed gives the same pixels anywhere.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from xraylib import anatomy, projection
+from xraylib.anatomy import LUNG, SOFT
+
+CLASSES = ("chest", "abdomen")
+#: Eight films of a class belong to five patients, who have 1, 1, 2, 1 and 3 of them.
+PATIENTS, FILMS = (0, 1, 2, 2, 3, 4, 4, 4), (0, 0, 0, 1, 0, 0, 1, 2)
+STROKES = {  # in a box of height 1, y downwards
+    "L": ([(0.08, 0.06), (0.08, 0.94), (0.56, 0.94)],),
+    "R": (
+        [
+            (0.08, 0.96),
+            (0.08, 0.06),
+            (0.34, 0.06),
+            (0.50, 0.12),
+            (0.56, 0.27),
+            (0.50, 0.42),
+            (0.34, 0.50),
+            (0.08, 0.50),
+        ],
+        [(0.32, 0.50), (0.60, 0.96)],
+    ),
+}
+
+
+class Phantom(NamedTuple):
+    """One film of a stream."""
+
+    image: np.ndarray  # uint8 (height, width)
+    label: int  # 0 chest, 1 abdomen
+    name: str  # such as "chest-0000"
+    group: int  # the patient
+    split: str  # "train" or "val"
+    truth: dict  # see `radiograph`
+
+
+def _opacity(film, domes, aerated, rng):
+    """Patchy consolidation, peripheral and basal: thickness in cm, (height, width)."""
+    rows = []
+    for dome in rng.permutation(2)[: 1 + (rng.rand() < 0.8)]:
+        side = np.sign(domes[dome][0])
+        for _ in range(int(rng.uniform(2, 5))):
+            x, up = side * rng.uniform(7.5, 11.5), rng.triangular(0, 2.5, 12)
+            for _ in range(int(rng.uniform(8, 16))):
+                r = rng.uniform(1.0, 3.2)
+                rows.append(
+                    (
+                        x + rng.normal(0, 1.6),
+                        domes[dome][1] - up + rng.normal(0, 1.8),
+                        0,
+                        r,
+                        r * rng.uniform(0.6, 1.1),
+                        1,
+                        rng.uniform(0, 3),
+                        0,
+                        1,
+                    )
+                )
+    thick = np.zeros_like(aerated)
+    projection.blobs(film, rows, thick)
+    # The sum of soft patches, broken up by a mottle; it takes the place of air.
+    patchy = 0.4 * projection.mottle(film, rng, 0.9) + 0.15 * projection.mottle(film, rng, 0.3)
+    thick *= np.maximum(1 + patchy, 0)
+    thick = rng.uniform(4, 9) * (1 - np.exp(-0.045 * thick**2)) * np.minimum(aerated / 14, 0.7)
+    return np.where((thick > 0.1) & (aerated > 0.5), thick, 0)
+
+
+def _view(label, h, w, parts, rng):
+    """Choose the window on the body and the pose."""
+    foot, top = parts.shapes["sacrum"][0][1], parts.domes[0][1]
+    side = rng.uniform(32, 38) if label == 0 else rng.uniform(29, 39)
+    middle = (0.66 * top if label == 0 else foot - 3) + rng.normal(0, 1.5)
+    pixel = side / np.sqrt(h * w)
+    y = middle + (np.arange(h) - (h - 1) / 2) * pixel
+    x = rng.normal(0, 0.8) + (np.arange(w) - (w - 1) / 2) * pixel
+    return projection.Film(
+        x,
+        y,
+        pixel,
+        turn=rng.normal(0, 0.035),
+        tilt=rng.normal(0, 0.02),
+        curve=(abs(rng.normal(0, 0.25)), rng.uniform(0, 6)),
+        # Front to back or back to front: what is far from the film is larger.
+        magnify=0.005 if rng.rand() < 0.35 else -0.005,
+        centre=middle,
+    )
+
+
+def _collimate(grey, rng):
+    """On some films a margin that no ray has reached, black or white."""
+    h, w = grey.shape
+    shutter = np.zeros(grey.shape, bool)
+    shade = rng.uniform(0, 12) if rng.rand() < 0.85 else rng.uniform(235, 255)
+    on, width = rng.rand(4) < 0.18, rng.beta(1, 3, 4) * 0.05
+    rows, cols = int(width[0] * h) + 1, int(width[2] * w) + 1
+    for k, side in enumerate(
+        (np.s_[:rows], np.s_[h - rows :], np.s_[:, :cols], np.s_[:, w - cols :])
+    ):
+        if on[k]:
+            shutter[side] = True
+    return np.where(shutter, shade, grey), shutter
+
+
+def _size(label, tie_size, rng):
+    """Height and width: of the real set's classes if tied, of one common range if not."""
+    low, high, tallest = (157, 512, 623) if tie_size else (160, 512, 512)
+    w = np.exp(rng.uniform(np.log(low), np.log(high)))
+    h = w * rng.triangular(0.72, 1.2, 1.32)
+    if tie_size and label == 0:
+        return 512, 512
+    return int(np.clip(h, low + 22 * tie_size, tallest)), int(w)
+
+
+def _develop(total, lung, opacity, film, rng):
+    """Scatter, noise, blur and display curve: float grey levels 0..255."""
+    blur = rng.uniform(0.35, 0.8) * np.sqrt(np.sqrt(total.size) / 330)
+    total = ndimage.gaussian_filter(total, blur, mode="nearest", truncate=3)
+    through = np.exp(-total)
+    scatter = rng.uniform(0.03, 0.16) * projection.wide(through * (1 - through), 3.5 / film.pixel)
+    grain = rng.standard_normal(total.shape) * np.exp(rng.uniform(-6.3, -4.8))
+    grain = ndimage.gaussian_filter(grain, 0.55, mode="nearest", truncate=2)
+    clean = -np.log(through + scatter)
+    # Opacities come in here, so that neither scatter nor display moves outside them.
+    dose = through * np.exp(-(SOFT - LUNG) * opacity) + scatter
+    dense = -np.log(np.maximum(dose + grain * np.sqrt(dose), 1e-4))
+    detail = rng.uniform(0.4, 1.0)
+    base = projection.wide(clean, 2.0 / film.pixel)
+    clean, dense = (v + detail * (v - base) for v in (clean, dense))
+    # Between a straight window and equal use of all greys, as film processors do.
+    levels = np.linspace(0, 1, 65)
+    ranks = np.sort(clean[::3, ::3], axis=None)
+    ranks = ranks[np.round(levels * (ranks.size - 1)).astype(int)]
+    low, high = ranks[1] + 0.65 * (ranks[32] - ranks[1]), ranks[-1]
+    knots = 0.6 * ranks + 0.4 * (low + (high - low) * levels)
+    black, white, gamma = rng.uniform(0, 22), rng.uniform(222, 255), rng.uniform(0.7, 1.05)
+    return np.interp(dense, knots, black + (white - black) * levels**gamma)
+
+
+def _strokes(shape, lines, radius):
+    """Coverage 0..1 of round-ended strokes (row, col in pixels) on a patch of this shape."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    nearest = np.full(shape, np.inf)
+    for line in lines:
+        for (r0, c0), (r1, c1) in zip(line[:-1], line[1:], strict=True):
+            dr, dc = r1 - r0, c1 - c0
+            t = np.clip(((y - r0) * dr + (x - c0) * dc) / (dr * dr + dc * dc + 1e-12), 0, 1)
+            nearest = np.minimum(nearest, np.hypot(y - r0 - t * dr, x - c0 - t * dc))
+    return np.clip(radius + 0.5 - nearest, 0, 1)
+
+
+def _burn(image, lines, radius, grey):
+    """Draw strokes into the image in place; return their box (row0, col0, row1, col1)."""
+    points = np.concatenate([np.array(line) for line in lines])
+    row0, col0 = np.maximum(np.floor(points.min(0) - radius - 1), 0).astype(int)
+    row1, col1 = np.minimum(np.ceil(points.max(0) + radius + 2), image.shape).astype(int)
+    part = image[row0:row1, col0:col1]
+    cover = _strokes(part.shape, [np.array(line) - (row0, col0) for line in lines], radius)
+    part[:] = np.round(part * (1 - cover) + grey * cover).astype(np.uint8)
+    return int(row0), int(col0), int(row1), int(col1)
+
+
+def _burn_letter(image, letter, rng):
+    """A lead letter near the top, on the side that it names (the patient's left is right)."""
+    h, w = image.shape
+    tall = rng.uniform(0.045, 0.075) * np.sqrt(h * w)
+    row, gap, lean = rng.uniform(0.025, 0.10) * h, rng.uniform(0.03, 0.09) * w, rng.normal(0, 0.1)
+    col = w - gap - 0.6 * tall if letter == "L" else gap
+    lines = [
+        [(row + tall * v, col + tall * (u - lean * (v - 0.5))) for u, v in line]
+        for line in STROKES[letter]
+    ]
+    return _burn(image, lines, max(0.7, 0.075 * tall), rng.uniform(235, 255))
+
+
+def _burn_arrow(image, rng):
+    """An arrow as an editor draws it, white or black, at something in the picture."""
+    h, w = image.shape
+    long = rng.uniform(0.07, 0.15) * np.sqrt(h * w)
+    tip = np.array([rng.uniform(0.25, 0.75) * h, rng.uniform(0.25, 0.75) * w])
+    turn, grey = rng.uniform(0, 2 * np.pi), 255.0 if rng.rand() < 0.7 else 0.0
+    thick = max(0.6, rng.uniform(0.02, 0.06) * long)
+
+    def back(length, angle):
+        return tip - length * np.array([np.sin(turn + angle), np.cos(turn + angle)])
+
+    barbs = [back(0.38 * long, 0.5), tip, back(0.38 * long, -0.5)]
+    return _burn(image, [[back(long, 0), tip], barbs], thick, grey)
+
+
+def _check(value, name, least):
+    if not isinstance(value, (int, np.integer)) or not least <= value < 2**32:
+        raise ValueError(
+            f"{name} must be an integer from {least} to 2**32 - 1, got {value!r}: "
+            "choose one in that range"
+        )
+
+
+def radiograph(
+    label, *, patient=0, film=0, seed=0, opacity=False, letter=None, arrow=False, tie_size=False
+):
+    """One synthetic radiograph and the truth about it.
+
+    Args:
+        label: 0 for a chest, 1 for an abdomen.
+        patient: from 0. Films of a patient share the body; patients of the two classes are
+            different people.
+        film: from 0. Breath, pose, bowel gas, exposure and size belong to the film.
+        seed: 0 to 2**32 - 1.
+        opacity: patchy opacities as in pneumonia; chests only.
+        letter: None, "L" or "R": a lead letter near the top, on the side that it names.
+        arrow: an arrow as an editor burns it in.
+        tie_size: sizes as in the real set: chests 512 x 512, abdomens 157 to 512 wide and 179
+            to 623 high. If false, one distribution for both classes, 160 to 512 either way.
+
+    Returns:
+        image: uint8 (height, width), 0 is black.
+        truth: dict of `lungs` and `opacity_mask` (bool (height, width)); `letter` and `arrow`,
+            None or the box (row0, col0, row1, col1), ends excluded, outside which the marker
+            leaves every pixel alone; `pixel_cm`, the width of a pixel.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    if label not in (0, 1):
+        raise ValueError(f"label must be 0 (chest) or 1 (abdomen), got {label!r}: choose one")
+    _check(seed, "seed", 0)
+    _check(patient, "patient", 0)
+    _check(film, "film", 0)
+    if letter not in (None, "L", "R"):
+        raise ValueError(f"letter must be 'L', 'R' or None, got {letter!r}: choose one of them")
+    if opacity and label == 1:
+        raise ValueError("opacity must be False for an abdomen, got True: use label 0, a chest")
+    where = [int(seed), int(label), int(patient), int(film)]
+
+    def draws(purpose):
+        return np.random.RandomState([*where, purpose])
+
+    person, day, pose = np.random.RandomState(where[:3]), draws(0), draws(1)
+    h, w = _size(label, tie_size, pose)
+    parts = anatomy.body(person, day)
+    view = _view(label, h, w, parts, pose)
+    total, lung = projection.project(view, parts, draws(2))
+    thick = np.zeros_like(total)
+    if opacity:
+        thick = _opacity(view, parts.domes, lung, draws(3))
+    grey = _develop(total, lung, thick, view, draws(4))
+    grey, shutter = _collimate(grey, draws(5))
+    image = np.round(np.clip(grey, 0, 255)).astype(np.uint8)
+    truth = {
+        "lungs": (lung > 0.5) & ~shutter,
+        "opacity_mask": (thick > 0) & ~shutter,
+        "letter": None,
+        "arrow": None,
+        "pixel_cm": view.pixel,
+    }
+    if letter:
+        truth["letter"] = _burn_letter(image, letter, draws(6))
+    if arrow:
+        truth["arrow"] = _burn_arrow(image, draws(7))
+    return image, truth
+
+
+def _check_settings(seed, letters, arrows, opacity):
+    _check(seed, "seed", 0)
+    for name, pair in (("letters", letters), ("arrows", arrows), ("opacity", (opacity, opacity))):
+        if np.shape(pair) != (2,) or not all(0 <= p <= 1 for p in pair):
+            what = "a number" if name == "opacity" else "a pair (chest, abdomen) of numbers"
+            raise ValueError(
+                f"{name} must be {what} from 0 to 1, got "
+                f"{opacity if name == 'opacity' else pair!r}: give the probability"
+            )
+
+
+def example(i, *, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, tie_size=False):
+    """Film i (from 0) of the :func:`stream` with these settings, without those before it.
+
+    Args:
+        i: number of the film, from 0.
+        seed: see :func:`stream`.
+        letters: see :func:`stream`.
+        arrows: see :func:`stream`.
+        opacity: see :func:`stream`.
+        tie_size: see :func:`stream`.
+
+    Returns:
+        Phantom.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    _check(i, "i", 0)
+    _check_settings(seed, letters, arrows, opacity)
+    k, label = divmod(int(i), 2)
+    patient, film = 5 * (k // 8) + PATIENTS[k % 8], FILMS[k % 8]
+    # The same draws whatever the settings, so that a switch moves nothing else.
+    lettered, left, arrowed, ill = np.random.RandomState([seed, label, patient, film, 8]).rand(4)
+    image, truth = radiograph(
+        label,
+        patient=patient,
+        film=film,
+        seed=seed,
+        tie_size=tie_size,
+        letter=("L" if left < 0.6 else "R") if lettered < letters[label] else None,
+        arrow=arrowed < arrows[label],
+        opacity=label == 0 and ill < opacity,
+    )
+    return Phantom(
+        image,
+        label,
+        f"{CLASSES[label]}-{i:04d}",
+        2 * patient + label,
+        "val" if patient % 8 == 3 else "train",
+        truth,
+    )
+
+
+def stream(n, *, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, tie_size=False):
+    """A set of n films, one at a time; film i depends on its number and the settings alone.
+
+    Chests and abdomens take turns, chest first. Patients whose number leaves 3 when divided
+    by 8 are for validation, about 13 % of the films, so that no patient is on both sides.
+
+    Args:
+        n: how many, at least 1.
+        seed: 0 to 2**32 - 1.
+        letters: how likely a letter is, for (chest, abdomen): a shortcut where the two differ.
+            Films that carry one at a low probability carry it at a higher one too.
+        arrows: the same for arrows.
+        opacity: fraction of the chests that have opacities.
+        tie_size: see :func:`radiograph`.
+
+    Returns:
+        iterator of Phantom, one image in memory at a time.
+
+    Raises:
+        ValueError: an argument is out of its range; at once, not at the first film.
+    """
+    _check(n, "n", 1)
+    settings = dict(seed=seed, letters=letters, arrows=arrows, opacity=opacity, tie_size=tie_size)
+    _check_settings(seed, letters, arrows, opacity)
+    return (example(i, **settings) for i in range(n))
