@@ -17,7 +17,10 @@ from xraylib import ledger
 def provenance(run):
     """What a reader needs to judge and repeat a measurement."""
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -51,7 +54,9 @@ def main():
             parser.error(f"{path}: recorded in an earlier chapter too: {sorted(twice)}")
         records |= found
     if not records:
-        parser.error(f"{arguments.folder}: no executed chapter with records; run `make book` first")
+        parser.error(
+            f"{arguments.folder}: no executed chapter with records; run `make book` first"
+        )
     run = {"profile": run["profile"], "seconds": chapters}
     partial = arguments.results.with_suffix(".partial")
     text = json.dumps({"provenance": provenance(run), "records": records}, indent=1)

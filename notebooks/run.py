@@ -1,7 +1,7 @@
 """Execute one chapter with papermill: ``run.py NOTEBOOK OUTPUT --profile PROFILE.yml``.
 
-The output appears only when every cell ran. On a failure the partial notebook and the kernel's
-stderr stay beside it, and the last lines name notebook, cell and error.
+The output appears only when every cell ran. On a failure the partial notebook and the
+kernel's stderr stay beside it, and the last lines name notebook, cell and error.
 """
 
 import argparse
@@ -21,7 +21,11 @@ def execute(notebook, output, profile):
     try:
         chapter = nbformat.read(notebook, as_version=4)
         declared = papermill.inspect_notebook(str(notebook))
-    except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+    except (
+        ValueError,
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+    ) as error:
         return f"{notebook}: no notebook that can be run: {error}"
     # Papermill only warns, and would run the chapter with whatever stands in it.
     if not declared and any(cell.cell_type == "code" for cell in chapter.cells):
@@ -52,7 +56,8 @@ def execute(notebook, output, profile):
             f"    the notebook so far: {partial}\n    the kernel's stderr: {stderr}"
         )
     except (PapermillException, nbformat.ValidationError, RuntimeError) as error:
-        return f"{notebook}: {type(error).__name__}: {error}\n    the kernel's stderr: {stderr}"
+        what = f"{type(error).__name__}: {error}"
+        return f"{notebook}: {what}\n    the kernel's stderr: {stderr}"
     finally:
         terminal.flush()
         os.dup2(terminal.fileno(), 2)
