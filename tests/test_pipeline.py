@@ -1,6 +1,7 @@
 """From notebook to page: what runs again when something changes, and what a failure says."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,10 +22,11 @@ def make(folder, *arguments):
     )
 
 
-def write_notebook(path, *code):
+def write_notebook(path, *code, prose=""):
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     parameters = new_code_cell("dataset = 'phantom'", metadata={"tags": ["parameters"]})
-    cells = [new_markdown_cell(f"# {path.stem}"), parameters, *map(new_code_cell, code)]
+    cells = [new_markdown_cell(f"# {path.stem}\n\n{prose}"), parameters]
+    cells += map(new_code_cell, code)
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
@@ -42,8 +44,12 @@ def house(tmp_path_factory):
     for script in (ROOT / "notebooks").glob("*.py"):
         shutil.copy2(script, folder / "notebooks")
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    write_notebook(folder / "notebooks/01_one.ipynb", "from xraylib import ledger",
-                   "ledger.record('a.b', 41, 'forty-one')")  # fmt: skip
+    write_notebook(
+        folder / "notebooks/01_one.ipynb",
+        "from xraylib import ledger",
+        "ledger.record('a.b', 41, '41,000')",
+        prose="There are exactly {glue:text}`a.b` photons.",
+    )
     write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
     (folder / "book/index.md").write_text("# A book\n\nSee [one](chapters/01_one).\n")
     (folder / "book/bibliography.md").unlink()
@@ -65,6 +71,8 @@ def ran(done):
 
 def test_builds_pages_and_then_nothing(house):
     assert (house / "book/_build/html/index.html").exists()
+    page = (house / "book/_build/html/chapters/01_one.html").read_text()
+    assert "exactly 41,000 photons" in re.sub("<[^>]*>", "", page)
     assert "the set is phantom" in (house / "book/_build/html/chapters/02_two.html").read_text()
     again = make(house, "book")
     assert again.returncode == 0 and ran(again) == []
@@ -179,7 +187,7 @@ def test_a_broken_link_fails_the_build(house):
 
 def test_records_are_collected_with_provenance(house):
     notebook = nbformat.read(house / ".run/phantom/01_one.ipynb", 4)
-    assert ledger.collect(notebook) == {"a.b": {"value": 41, "text": "forty-one"}}
+    assert ledger.collect(notebook) == {"a.b": {"value": 41, "text": "41,000"}}
     target = house / "results.json"
     done = subprocess.run(
         [house / ".venv/bin/python", "notebooks/collect.py", ".run/phantom", target],
@@ -201,7 +209,7 @@ def test_a_key_recorded_twice_is_refused():
     hidden = "application/papermill.record/"
     output = nbformat.v4.new_output(
         "display_data",
-        {hidden + "text/plain": "1", hidden + "application/json": "1"},
+        {hidden + "text/plain": "'1'", hidden + "application/json": "1"},
         metadata={"scrapbook": {"name": "a.b"}},
     )
     cell.outputs = [output, output]

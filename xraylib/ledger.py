@@ -5,6 +5,7 @@ A notebook notes a number with :func:`record`. The rendered page takes its text 
 from where :func:`measured` reads them back, so that a run on phantoms can show them beside its own.
 """
 
+import ast
 import json
 from functools import cache
 from pathlib import Path
@@ -26,11 +27,17 @@ def record(key, value, text=None):
     Returns:
         value, so that a call can stand inside an expression.
     """
-    text = str(value) if text is None else text
-    bundle = {_HIDDEN + "text/plain": text, _HIDDEN + "application/json": json.dumps(value)}
-    scrap = {"scrapbook": {"name": key, "mime_prefix": _HIDDEN}}
-    display(bundle, raw=True, metadata=scrap)
+    _glue(key, str(value) if text is None else text, json.dumps(value))
     return value
+
+
+def _glue(name, text, value=None):
+    # MyST-NB reads the text as a Python literal: unquoted, 22,141,121 would become a tuple.
+    bundle = {_HIDDEN + "text/plain": repr(text)}
+    if value is not None:
+        bundle[_HIDDEN + "application/json"] = value
+    scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
+    display(bundle, raw=True, metadata=scrap)
 
 
 def collect(notebook):
@@ -54,8 +61,9 @@ def collect(notebook):
                 continue
             if key in found:
                 raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
+            text = ast.literal_eval(data[_HIDDEN + "text/plain"])
             value = json.loads(data[_HIDDEN + "application/json"])
-            found[key] = {"value": value, "text": data[_HIDDEN + "text/plain"]}
+            found[key] = {"value": value, "text": text}
     return found
 
 
@@ -79,6 +87,4 @@ def measured(key, dataset="xray75"):
 def quote(*keys):
     """Glue numbers of ``results/`` for the prose, each under "results." and its key."""
     for key in keys:
-        name = f"results.{key}"
-        scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
-        display({_HIDDEN + "text/plain": measured(key)}, raw=True, metadata=scrap)
+        _glue(f"results.{key}", measured(key))
