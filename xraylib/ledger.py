@@ -23,12 +23,8 @@ def record(key, value, text=None):
         key: claim id, dot, name of the quantity; unique within a chapter.
         value: anything JSON can hold.
         text: how the prose shows it; ``str(value)`` if None.
-
-    Returns:
-        value, so that a call can stand inside an expression.
     """
     _glue(key, str(value) if text is None else text, json.dumps(value))
-    return value
 
 
 def _glue(name, text, value=None):

@@ -136,7 +136,8 @@ def fit(
     A frozen source is run once over ``draws`` augmented versions of each image and only the top is
     trained, on one of the versions an epoch, each version as often as any other. A source that is
     trained too sees a new augmentation of each image in each epoch. Validation images are never
-    augmented.
+    augmented. For several GPUs build the model and call this inside the scope of a
+    ``tf.distribute.MirroredStrategy``.
 
     Args:
         model: from :func:`xraylib.models.report_network`; trained in place.

@@ -1,0 +1,87 @@
+"""What the figures show, asked of the figures themselves."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from xraylib import figures, ledger, models
+from xraylib.evaluation import proportion
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def test_stages_of_inception_v3():
+    """94 convolutions, eleven mixed blocks, shapes as in the paper's table 1."""
+    network = models.report_network(source="inception_v3", weights=None, trainable="top")
+    stages = figures.stages(network)
+    names = [name for name, _, _ in stages]
+    assert names == ["stem 1", "stem 2", *(f"mixed{i}" for i in range(11)), "top"]
+    assert sum(count for name, _, count in stages if name != "top") == 94
+    shapes = dict((name, shape) for name, shape, _ in stages)
+    assert shapes["mixed2"] == (35, 35, 288) and shapes["mixed7"] == (17, 17, 768)
+    assert shapes["mixed10"] == (8, 8, 2048) and stages[-1][2] == 2
+
+
+def test_stages_of_efficientnet_lite0():
+    network = models.report_network(source="efficientnet_lite0", weights=None, trainable="top")
+    stages = figures.stages(network)
+    assert [shape[0] for _, shape, _ in stages][:-1] == [112, 112, 56, 28, 14, 14, 7, 7, 7]
+    assert [shape[2] for _, shape, _ in stages] == [32, 16, 24, 40, 80, 112, 192, 320, 1280, 16]
+    convolutions = sum("Conv2D" in type(layer).__name__ for layer in network.layers)
+    assert sum(count for _, _, count in stages) == convolutions
+
+
+def test_block_diagram_has_a_box_a_stage():
+    stages = [("stem", (112, 112, 32), 1), ("top", (1, 1, 16), 2)]
+    axis = figures.block_diagram(stages, "two").axes[0]
+    first, last = axis.patches
+    assert first.get_height() > last.get_height() and first.get_width() > last.get_width()
+    assert {"stem", "top", "112²\n×32"} <= {text.get_text() for text in axis.texts}
+
+
+def test_contact_sheet_shows_every_image_uncut():
+    images = [np.full((30, 20 + i, 3), 10 * i, "uint8") for i in range(7)]
+    figure = figures.contact_sheet(images, [f"no. {i}" for i in range(7)], ["chest"] * 7, columns=3)
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert len(shown) == 7
+    for axis, image in zip(shown, images, strict=True):
+        np.testing.assert_array_equal(axis.images[0].get_array(), image)
+        assert axis.images[0].get_clim() == (0, 255)  # never stretched on its own
+
+
+def test_training_curves_put_the_report_beside_the_run():
+    log = ledger.report()["xray"]["history"]
+    ours = {"accuracy": [0.5, 0.6], "val_accuracy": [0.4, 0.7], "loss": [1, 0.9], "mae": [0.5, 0.4]}
+    axes = figures.training_curves(ours, log).axes
+    assert len(axes) == 6
+    report, run = axes[0], axes[1]
+    np.testing.assert_array_equal(report.lines[0].get_ydata(), log["acc"])
+    np.testing.assert_array_equal(report.lines[1].get_ydata(), log["val_acc"])
+    np.testing.assert_array_equal(run.lines[1].get_ydata(), [0.4, 0.7])
+    assert list(run.lines[0].get_xdata()) == [1, 2]  # epochs count from 1
+    assert report.get_ylim() == run.get_ylim()
+
+
+def test_bars_show_share_and_interval():
+    axis = figures.bars_with_intervals(["a", "b"], [proportion(9, 10), proportion(5, 10)]).axes[0]
+    interval, dot = axis.lines[:2]
+    assert list(dot.get_xdata()) == [0.9]
+    np.testing.assert_allclose(interval.get_xdata(), proportion(9, 10)[2:])
+    assert "9/10" in {text.get_text() for text in axis.texts}
+    assert axis.yaxis_inverted()  # the first on top
+
+
+def test_image_sizes_colours_the_classes():
+    table = pd.DataFrame({"width": [10, 20, 30], "height": [10, 30, 20], "label": [0, 1, 1]})
+    axis = figures.image_sizes(table, ("chest", "abdomen")).axes[0]
+    assert [len(dots.get_offsets()) for dots in axis.collections] == [1, 2]
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["chest (1)", "abdomen (2)"]
