@@ -193,8 +193,8 @@ def _phantoms(n=75, *, seed=0, **options):
         row |= {"group": record.group, "width": images[-1].shape[1], "height": len(images[-1])}
         # Boxes and masks do not fit into a table; they are in the records of phantoms.stream.
         truth = record.truth
-        there = {key: truth[key] is not None for key in ("letter", "arrow")}
-        there["opacity"] = bool(truth["opacity_mask"].any())
+        there = {"arrow": truth["arrow"] is not None, "opacity": truth["opacity_mask"].any()}
+        row |= {"letter": truth["side"]}
         row |= {key: "yes" if value else "no" for key, value in there.items()}
         rows.append(row)
     return _dataset(images, pd.DataFrame(rows), phantoms.CLASSES, "phantom")

@@ -22,22 +22,13 @@ from xraylib.anatomy import LUNG, SOFT
 CLASSES = ("chest", "abdomen")
 #: Eight films of a class belong to five patients, who have 1, 1, 2, 1 and 3 of them.
 PATIENTS, FILMS = (0, 1, 2, 2, 3, 4, 4, 4), (0, 0, 0, 1, 0, 0, 1, 2)
+# fmt: off
 STROKES = {  # in a box of height 1, y downwards
     "L": ([(0.08, 0.06), (0.08, 0.94), (0.56, 0.94)],),
-    "R": (
-        [
-            (0.08, 0.96),
-            (0.08, 0.06),
-            (0.34, 0.06),
-            (0.50, 0.12),
-            (0.56, 0.27),
-            (0.50, 0.42),
-            (0.34, 0.50),
-            (0.08, 0.50),
-        ],
-        [(0.32, 0.50), (0.60, 0.96)],
-    ),
+    "R": ([(0.08, 0.96), (0.08, 0.06), (0.34, 0.06), (0.50, 0.12), (0.56, 0.27), (0.50, 0.42),
+        (0.34, 0.50), (0.08, 0.50)], [(0.32, 0.50), (0.60, 0.96)]),
 }
+# fmt: on
 
 
 class Phantom(NamedTuple):
@@ -59,25 +50,15 @@ def _opacity(film, domes, aerated, rng):
         for _ in range(int(rng.uniform(2, 5))):
             x, up = side * rng.uniform(7.5, 11.5), rng.triangular(0, 2.5, 12)
             for _ in range(int(rng.uniform(8, 16))):
-                r = rng.uniform(1.0, 3.2)
-                rows.append(
-                    (
-                        x + rng.normal(0, 1.6),
-                        domes[dome][1] - up + rng.normal(0, 1.8),
-                        0,
-                        r,
-                        r * rng.uniform(0.6, 1.1),
-                        1,
-                        rng.uniform(0, 3),
-                        0,
-                        1,
-                    )
-                )
+                a, at = rng.uniform(1.0, 3.2), (x, domes[dome][1] - up) + rng.normal(0, 1.7, 2)
+                b, turn = a * rng.uniform(0.6, 1.1), rng.uniform(0, 3)
+                rows.append((*at, 0, a, b, 1, turn, 0, 1))
     thick = np.zeros_like(aerated)
     projection.blobs(film, rows, thick)
     # The sum of soft patches, broken up by a mottle; it takes the place of air.
     patchy = 0.4 * projection.mottle(film, rng, 0.9) + 0.15 * projection.mottle(film, rng, 0.3)
     thick *= np.maximum(1 + patchy, 0)
+    thick = ndimage.gaussian_filter(thick, 0.35 / film.pixel, mode="nearest", truncate=3)
     thick = rng.uniform(4, 9) * (1 - np.exp(-0.045 * thick**2)) * np.minimum(aerated / 14, 0.7)
     return np.where((thick > 0.1) & (aerated > 0.5), thick, 0)
 
@@ -85,8 +66,11 @@ def _opacity(film, domes, aerated, rng):
 def _view(label, h, w, parts, rng):
     """Choose the window on the body and the pose."""
     foot, top = parts.shapes["sacrum"][0][1], parts.domes[0][1]
-    side = rng.uniform(32, 38) if label == 0 else rng.uniform(29, 39)
-    middle = (0.66 * top if label == 0 else foot - 3) + rng.normal(0, 1.5)
+    # The whole of it; or for an abdomen also its upper or its lower part.
+    part = rng.rand()
+    part = 0 if label == 0 else 1 + (part < 0.22) + 2 * (part > 0.87)
+    side = rng.uniform(*((32, 39), (28, 38), (26, 33), (26, 33))[part])
+    middle = (0.66 * top, foot - 3.5, foot - 10, foot + 1)[part] + rng.normal(0, 1.5)
     pixel = side / np.sqrt(h * w)
     y = middle + (np.arange(h) - (h - 1) / 2) * pixel
     x = rng.normal(0, 0.8) + (np.arange(w) - (w - 1) / 2) * pixel
@@ -94,9 +78,9 @@ def _view(label, h, w, parts, rng):
         x,
         y,
         pixel,
-        turn=rng.normal(0, 0.035),
-        tilt=rng.normal(0, 0.02),
-        curve=(abs(rng.normal(0, 0.25)), rng.uniform(0, 6)),
+        turn=rng.normal(0, 0.05),
+        tilt=rng.normal(0, 0.025),
+        curve=(0.13 / rng.uniform(0.1, 1), rng.uniform(0, 6)),  # some have a scoliosis
         # Front to back or back to front: what is far from the film is larger.
         magnify=0.005 if rng.rand() < 0.35 else -0.005,
         centre=middle,
@@ -132,25 +116,39 @@ def _develop(total, lung, opacity, film, rng):
     """Scatter, noise, blur and display curve: float grey levels 0..255."""
     blur = rng.uniform(0.35, 0.8) * np.sqrt(np.sqrt(total.size) / 330)
     total = ndimage.gaussian_filter(total, blur, mode="nearest", truncate=3)
-    through = np.exp(-total)
-    scatter = rng.uniform(0.03, 0.16) * projection.wide(through * (1 - through), 3.5 / film.pixel)
-    grain = rng.standard_normal(total.shape) * np.exp(rng.uniform(-6.3, -4.8))
+    dose = np.exp(np.negative(total, out=total), out=total)
+    thin = dose[::8, ::8]
+    scatter = projection.wide(thin * (1 - thin), 3.5 / film.pixel, dose.shape)
+    scatter *= rng.uniform(0.03, 0.16)
+    grain = rng.random_sample(total.shape)
+    grain -= 0.5
+    grain *= 3.5 * np.exp(rng.uniform(-6.8, -5.2))
     grain = ndimage.gaussian_filter(grain, 0.55, mode="nearest", truncate=2)
-    clean = -np.log(through + scatter)
-    # Opacities come in here, so that neither scatter nor display moves outside them.
-    dose = through * np.exp(-(SOFT - LUNG) * opacity) + scatter
-    dense = -np.log(np.maximum(dose + grain * np.sqrt(dose), 1e-4))
     detail = rng.uniform(0.4, 1.0)
-    base = projection.wide(clean, 2.0 / film.pixel)
-    clean, dense = (v + detail * (v - base) for v in (clean, dense))
-    # Between a straight window and equal use of all greys, as film processors do.
+    base = projection.wide(-np.log(thin + scatter[::8, ::8]), 2.0 / film.pixel, dose.shape)
+    base *= detail
+    clean = -np.log(dose[::3, ::3] + scatter[::3, ::3]) * (1 + detail) - base[::3, ::3]
+    # Opacities come in here, so that neither scatter nor display moves outside them.
+    if opacity.any():
+        dose *= np.exp(-(SOFT - LUNG) * opacity)
+    dose += scatter
+    grain *= np.sqrt(dose, out=scatter)
+    dose += grain
+    dense = np.log(np.maximum(dose, 1e-4, out=dose), out=dose)
+    dense *= -1 - detail
+    dense -= base
+    # Between a straight window and equal use of all greys, as film processors do; then the
+    # curve that brings the middle of the picture to the grey that the reader likes.
     levels = np.linspace(0, 1, 65)
-    ranks = np.sort(clean[::3, ::3], axis=None)
+    ranks = np.sort(clean, axis=None)
     ranks = ranks[np.round(levels * (ranks.size - 1)).astype(int)]
-    low, high = ranks[1] + 0.65 * (ranks[32] - ranks[1]), ranks[-1]
-    knots = 0.6 * ranks + 0.4 * (low + (high - low) * levels)
-    black, white, gamma = rng.uniform(0, 22), rng.uniform(222, 255), rng.uniform(0.7, 1.05)
-    return np.interp(dense, knots, black + (white - black) * levels**gamma)
+    low, high, equal = ranks[1] + 0.65 * (ranks[32] - ranks[1]), ranks[-1], rng.uniform(0.6, 0.95)
+    knots = equal * ranks + (1 - equal) * (low + (high - low) * levels)
+    black, white = rng.triangular(0, 0, 34), rng.triangular(205, 250, 255)
+    now, middle = np.interp(ranks[32], knots, levels), np.clip(rng.normal(0.57, 0.09), 0.33, 0.72)
+    lift = now * (1 - middle) / (middle * (1 - now))
+    levels = levels / (levels + lift * (1 - levels))
+    return np.interp(dense, knots, black + (white - black) * levels)
 
 
 def _strokes(shape, lines, radius):
@@ -233,7 +231,8 @@ def radiograph(
         image: uint8 (height, width), 0 is black.
         truth: dict of `lungs` and `opacity_mask` (bool (height, width)); `letter` and `arrow`,
             None or the box (row0, col0, row1, col1), ends excluded, outside which the marker
-            leaves every pixel alone; `pixel_cm`, the width of a pixel.
+            leaves every pixel alone; `side`, "L", "R" or "none", the letter that is shown;
+            `pixel_cm`, the width of a pixel.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -261,13 +260,14 @@ def radiograph(
     if opacity:
         thick = _opacity(view, parts.domes, lung, draws(3))
     grey = _develop(total, lung, thick, view, draws(4))
-    grey, shutter = _collimate(grey, draws(5))
+    grey, shutter = _collimate(grey, pose)
     image = np.round(np.clip(grey, 0, 255)).astype(np.uint8)
     truth = {
         "lungs": (lung > 0.5) & ~shutter,
         "opacity_mask": (thick > 0) & ~shutter,
         "letter": None,
         "arrow": None,
+        "side": letter or "none",
         "pixel_cm": view.pixel,
     }
     if letter:

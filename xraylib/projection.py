@@ -31,12 +31,16 @@ class Film(NamedTuple):
         bend = self.curve[0] * np.sin(y / 9 + self.curve[1])
         return self.tilt * (y - self.centre) + bend
 
+    def slope(self, y):
+        """How far the spine's line leans at these heights, radians."""
+        return self.tilt + self.curve[0] / 9 * np.cos(y / 9 + self.curve[1])
+
     def place(self, points):
         """(n, 3) points of the body to (n, 3) of the film."""
         x, y, z = np.asarray(points, float).T
         across = x + self.turn * z
         grow = 1 + self.magnify * z
-        down = self.centre + (y - self.centre) * grow - self.tilt * across
+        down = self.centre + (y - self.centre) * grow - self.slope(y) * across
         return np.stack([across * grow + self.middle(y), down, z], 1)
 
 
@@ -56,7 +60,7 @@ def _patches(film, x0, x1, y0, y1):
     kind = np.where((right > left) & (foot > top), 100 * tall + wide, -1)
     for one in np.unique(kind[kind >= 0]):
         which, rows, cols = np.flatnonzero(kind == one), _SIDES[one // 100], _SIDES[one % 100]
-        step = max(1, 40_000 // (rows * cols))
+        step = max(1, 20_000 // (rows * cols))
         for i in range(0, len(which), step):
             some = which[i : i + step]
             c = left[some, None, None] + np.arange(cols)
@@ -66,12 +70,7 @@ def _patches(film, x0, x1, y0, y1):
             yield some, flat, inside, film.x[0] + c * film.pixel, film.y[0] + r * film.pixel
 
 
-_SIDES = np.array([5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700])
-
-
-def _collect(flat, value, into, merge):
-    """Add patches to the picture, or keep the larger value where parts merge."""
-    (np.maximum if merge else np.add).at(into.reshape(-1), flat.reshape(-1), value.reshape(-1))
+_SIDES = np.array([6, 9, 12, 16, 22, 30, 42, 60, 85, 120, 170, 240, 340, 480, 700])
 
 
 def tubes(film, parts, into, merge=False):
@@ -88,16 +87,16 @@ def tubes(film, parts, into, merge=False):
         into: float64 (height, width) that attenuation times path is added to.
         merge: keep the larger value instead of adding, and round the ends.
     """
-    points, radius, chain, kind = [], [], [], []
+    points, radius, kind, size, long = [], [], [], [], []
     for at, r, *rest in parts:
-        at = np.asarray(at, float)
-        count, n = at.size // (3 * at.shape[-2]), at.shape[-2]
+        at, r = np.asarray(at, float), np.asarray(r, float)
         points.append(at.reshape(-1, 3))
-        radius.append(np.broadcast_to(np.asarray(r, float), at.shape[:-1]).reshape(-1))
-        chain.append(np.repeat(np.arange(count) + (chain[-1][-1] + 1 if chain else 0), n))
-        kind += [rest] * (count * n)
-    at, chain = film.place(np.concatenate(points)), np.concatenate(chain)
-    radius, kind = np.concatenate(radius), np.array(kind, float)
+        radius.append(r.ravel() if r.size == at.size // 3 else np.resize(r, at.size // 3))
+        kind.append(rest)
+        size.append(at.size // 3)
+        long += [at.shape[-2]] * (size[-1] // at.shape[-2])
+    at, chain = film.place(np.concatenate(points)), np.repeat(np.arange(len(long)), long)
+    radius, kind = np.concatenate(radius), np.repeat(np.array(kind, float), size, axis=0)
     along, own = np.diff(at, axis=0), np.flatnonzero(chain[:-1] == chain[1:])
     along[chain[:-1] != chain[1:]] = 0
     flat = np.hypot(along[:, 0], along[:, 1]) + 1e-9
@@ -107,31 +106,25 @@ def tubes(film, parts, into, merge=False):
     cut = np.zeros((len(at), 2))
     cut[:-1] += unit
     cut[1:] += unit
-    t = np.column_stack(
-        [
-            at[own, :2],
-            at[own + 1, :2],
-            unit[own],
-            flat[own],
-            slant[own],
-            cut[own],
-            cut[own + 1],
-            radius[own],
-            radius[own + 1],
-            kind[own],
-        ]
-    )
-    reach = np.maximum(t[:, 12], t[:, 13]) + film.pixel
-    box = (
-        np.minimum(t[:, 0], t[:, 2]) - reach,
-        np.maximum(t[:, 0], t[:, 2]) + reach,
-        np.minimum(t[:, 1], t[:, 3]) - reach,
-        np.maximum(t[:, 1], t[:, 3]) + reach,
-    )
-    for i, flat, inside, x, y in _patches(film, *box):
-        (px, py, qx, qy, ux, uy, long, slant, ax, ay, bx, by, r0, r1, wall_mu, core_mu, wall) = t[
-            i
-        ].T[:, :, None, None]
+    # What is finer than a pixel is drawn as wide as one and as much fainter.
+    thin = np.maximum(radius, 0.7 * film.pixel)
+    wall, core, hull = kind[own].T
+    weight = 2 * slant[own] * (radius[own] ** 2 + radius[own + 1] ** 2)
+    weight /= thin[own] ** 2 + thin[own + 1] ** 2
+    columns = [at[own, :2], at[own + 1, :2], unit[own], flat[own], cut[own], cut[own + 1]]
+    columns += [thin[own], thin[own + 1], weight * wall, weight * (core - wall), hull]
+    t = np.column_stack(columns)
+    # Its box: between the ends of its two cuts, or around round ends.
+    end, reach = np.stack([own, own + 1]), film.pixel
+    reach = reach + np.stack([thin[end], thin[end]])
+    if not merge:
+        skew = np.clip((cut[end] * unit[own]).sum(-1), 0.25, 2)
+        reach = film.pixel + np.abs(cut[end].T[::-1].transpose(0, 2, 1)) / skew * thin[end]
+    spot = at[end, :2].transpose(2, 0, 1)
+    (x0, y0), (x1, y1) = (spot - reach).min(1), (spot + reach).max(1)
+    for i, flat, inside, x, y in _patches(film, x0, x1, y0, y1):
+        row = t[i].T[..., None, None]
+        px, py, qx, qy, ux, uy, long, ax, ay, bx, by, r0, r1, hull, fill, wall = row
         dx, dy = x - px, y - py
         taper = (r1 - r0) / long
         if merge:  # round ends
@@ -139,19 +132,20 @@ def tubes(film, parts, into, merge=False):
             r = r0 + taper * share
             off = (dx - share * ux) ** 2 + (dy - share * uy) ** 2
         else:
-            r = np.maximum((r0 + dx * (ux * taper)) + dy * (uy * taper), 0)
-            off = np.square(dx * uy - dy * ux)
-            inside &= (dx * ax + dy * ay >= 0) & ((x - qx) * bx + (y - qy) * by < 0)
-        # What is finer than a pixel is drawn as wide as one and as much fainter.
-        thin = np.maximum(r, 0.7 * film.pixel)
-        path = np.square(r / thin)
-        path *= np.sqrt(np.maximum(thin * thin - off, 0))
-        path *= 2 * slant * wall_mu
-        if (core_mu != wall_mu).any():
-            core = np.square(np.maximum(r - wall, 0)) - off
-            path += 2 * slant * (core_mu - wall_mu) * np.sqrt(np.maximum(core, 0))
+            r = (r0 + dx * (ux * taper)) + dy * (uy * taper)
+            off = dx * uy - dy * ux
+            off *= off
+            inside &= dx * ax + dy * ay >= 0
+            inside &= (x - qx) * bx + (y - qy) * by < 0
+        path = r * r
+        path -= off
+        np.sqrt(np.maximum(path, 0, out=path), out=path)
+        path *= hull
+        if fill.any():
+            r = np.maximum(r - wall, 0)
+            path += fill * np.sqrt(np.maximum(r * r - off, 0))
         path *= inside
-        _collect(flat, path, into, merge)
+        (np.maximum if merge else np.add).at(into.reshape(-1), flat.reshape(-1), path.reshape(-1))
 
 
 def blobs(film, parts, into, merge=False, warp=None):
@@ -165,10 +159,13 @@ def blobs(film, parts, into, merge=False, warp=None):
             (y, cm) there is nothing.
         into: as for :func:`tubes`.
         merge: as for :func:`tubes`.
-        warp: None, or displacements in x and y (cm), each (height, width), that make the
-            shapes irregular.
+        warp: None, or displacements in x and y (cm, up to 0.5), each (height, width), that make
+            the shapes irregular.
     """
-    b = np.array(parts, float)
+    b = np.array(parts, float).reshape(len(parts), -1)
+    if not len(b):
+        return
+    b[:, 6] -= film.slope(b[:, 1])
     b[:, :3] = film.place(b[:, :3])
     a_cos, a_sin = b[:, 3] * np.cos(b[:, 6]), b[:, 3] * np.sin(b[:, 6])
     b_cos, b_sin = b[:, 4] * np.cos(b[:, 6]), b[:, 4] * np.sin(b[:, 6])
@@ -176,7 +173,7 @@ def blobs(film, parts, into, merge=False, warp=None):
     across = np.where(square, abs(a_cos) + abs(b_sin), np.hypot(a_cos, b_sin))
     down = np.where(square, abs(a_sin) + abs(b_cos), np.hypot(a_sin, b_cos))
     if warp is not None:
-        across, down = (v + np.abs(w).max() for v, w in zip((across, down), warp, strict=True))
+        across, down = (v + 0.5 for v in (across, down))
     box = b[:, 0] - across, b[:, 0] + across, b[:, 1] - down, b[:, 1] + down
     turn = np.stack([np.cos(b[:, 6]), np.sin(b[:, 6])], 1)
     for i, flat, inside, x, y in _patches(film, *box):
@@ -185,17 +182,22 @@ def blobs(film, parts, into, merge=False, warp=None):
         dx, dy = x - cx, y - cy
         if warp is not None:
             dx, dy = dx + warp[0].reshape(-1)[flat], dy + warp[1].reshape(-1)[flat]
-        u, v = ((dx * c + dy * s) / ra) ** 2, ((dy * c - dx * s) / rb) ** 2
-        path = 1 - (1 - sq) * (u + v)
+        u, v = dx * (c / ra) + dy * (s / ra), dy * (c / rb) - dx * (s / rb)
+        u *= u
+        v *= v
         if sq.any():
-            path -= sq * (np.square(u * u) + np.square(v * v))
-        path = 2 * rc * mu * np.sqrt(np.maximum(path, 0)) * inside
+            path = 1 - (1 - sq) * (u + v) - sq * (np.square(u * u) + np.square(v * v))
+        else:
+            path = 1 - u - v
+        np.sqrt(np.maximum(path, 0, out=path), out=path)
+        path *= 2 * rc * mu
+        path *= inside
         if b.shape[1] > 9:  # gas stands above its fluid
             path *= y < b[i, 9][:, None, None]
-        _collect(flat, path, into, merge)
+        (np.maximum if merge else np.add).at(into.reshape(-1), flat.reshape(-1), path.reshape(-1))
 
 
-def stack(film, shape, round_off=0.8):
+def stack(film, shape, round_off=0.8, mu=1):
     """Length of the path (cm) through a stack of super-ellipses, one at each height.
 
     Args:
@@ -204,6 +206,7 @@ def stack(film, shape, round_off=0.8):
             edges and half the depth (n,), in cm. A section is
             (z/c)² = 1 - (1 - squareness) u² - squareness u⁴ for u from -1 to 1.
         round_off: blur of the outline, cm.
+        mu: factor.
 
     Returns:
         float64 (height, width).
@@ -211,13 +214,11 @@ def stack(film, shape, round_off=0.8):
     rows, left, right, depth, square, z = shape
     soften = round_off / film.pixel
 
-    def curve(v):
-        line = np.interp(film.y, rows, v, left=v[0], right=v[-1])
-        return ndimage.gaussian_filter1d(line, soften, mode="nearest", truncate=3)
-
+    lines = np.stack([np.interp(film.y, rows, v) for v in (left, right, depth)])
+    lo, hi, c = ndimage.gaussian_filter1d(lines, soften, mode="nearest", truncate=3)
     grow, out = 1 + film.magnify * z, np.zeros((len(film.y), len(film.x)))
     shift = film.middle(film.y) + film.turn * z
-    lo, hi, c = curve(left) * grow + shift, curve(right) * grow + shift, curve(depth)
+    lo, hi = lo * grow + shift, hi * grow + shift
     # Only the box that it fills.
     box = (
         slice(*np.searchsorted(film.y, (rows[0], rows[-1]))),
@@ -232,7 +233,7 @@ def stack(film, shape, round_off=0.8):
     path += 1 - square
     path *= u
     np.sqrt(np.maximum(np.subtract(1, path, out=path), 0, out=path), out=path)
-    np.multiply(path, 2 * c, out=out[box])
+    np.multiply(path, 2 * mu * c, out=out[box])
     return out
 
 
@@ -247,23 +248,36 @@ def mottle(film, rng, spacing):
 
     (i, a), (j, b) = taps(film.y), taps(film.x)
     grid = rng.standard_normal((i[-1] + 3, j[-1] + 3)) * 1.8
-    rows = sum(grid[i + k] * a[k][:, None] for k in range(3))
-    return sum(rows[:, j + k] * b[k] for k in range(3))
+    cols = sum(grid[:, j + k] * b[k] for k in range(3))
+    out = cols[i] * a[0][:, None]
+    for k in (1, 2):
+        part = cols[i + k]
+        part *= a[k][:, None]
+        out += part
+    return out
 
 
-def wide(picture, sigma):
-    """A wide Gaussian blur (sigma in pixels) of every 8th pixel, interpolated in between."""
-    small = ndimage.gaussian_filter(picture[::8, ::8], sigma / 8, mode="nearest", truncate=3)
+def _enlarge(small, step, shape):
+    """A picture of every step-th pixel to all of them, linear in between."""
 
     def taps(n, top):
-        at = np.arange(n) / 8
+        at = np.arange(n) / step
         i = np.minimum(at.astype(int), top - 1)
-        return i, np.minimum(i + 1, top - 1), at - i
+        return i, at - i
 
-    i0, i1, t = taps(picture.shape[0], small.shape[0])
-    rows = small[i0] * (1 - t)[:, None] + small[i1] * t[:, None]
-    j0, j1, t = taps(picture.shape[1], small.shape[1])
-    return rows[:, j0] * (1 - t) + rows[:, j1] * t
+    j0, t = taps(shape[1], small.shape[1])
+    cols = small[:, j0] + np.diff(small, axis=1, append=small[:, -1:])[:, j0] * t
+    i0, t = taps(shape[0], small.shape[0])
+    out, step = cols[i0], np.diff(cols, axis=0, append=cols[-1:])[i0]
+    step *= t[:, None]
+    out += step
+    return out
+
+
+def wide(small, sigma, shape):
+    """A wide Gaussian blur (sigma in pixels) of every 8th pixel, interpolated in between."""
+    small = ndimage.gaussian_filter(small, sigma / 8, mode="nearest", truncate=3)
+    return _enlarge(small, 8, shape)
 
 
 def project(film, parts, rng):
@@ -293,6 +307,7 @@ def project(film, parts, rng):
         half *= 0.5
         ((x, top, z),) = film.place([dome[:3]])
         d = film.x[own[1]] - x
+        d = np.where(d * dome[0] < 0, 0.55 * d, d)  # it falls less towards the heart
         # The diaphragm is a bowl: what it fills of the lung lies between z - m and z + m.
         below = film.y[own[0], None] - (top + dome[3] * d**2 + 0.0007 * d**4)
         np.maximum(below, 0, out=below)
@@ -304,31 +319,44 @@ def project(film, parts, rng):
         part -= heart[own] * np.maximum(1 - below / 2, 0)
         lung[own] += np.maximum(part, 0, out=part)
 
-    trunk = stack(film, parts.shapes["trunk"])
-    total = FAT * trunk + (SOFT - FAT) * stack(film, parts.shapes["muscle"])
-    limbs = empty()
-    tubes(film, [(p, r, 1, 1, 0.1) for p, r in parts.skin], limbs, merge=True)
-    total = np.maximum(total, (SOFT - 0.004) * limbs)
-    fine, grain, cloud = (mottle(film, rng, size) for size in (0.22, 0.5, 1.6))
-    total *= 1 + 0.010 * cloud + 0.004 * grain + 0.002 * fine
-    total -= (SOFT - LUNG) * lung
+    # What is smooth is computed for every third pixel.
+    x, y = (v[0] + np.arange(0, len(v) + 2, 3) * film.pixel for v in (film.x, film.y))
+    small, limbs = film._replace(x=x, y=y, pixel=3 * film.pixel), np.zeros((len(y), len(x)))
+    soft = FAT * stack(small, parts.shapes["trunk"])
+    soft += (SOFT - FAT) * stack(small, parts.shapes["muscle"])
+    tubes(small, [(p, r, 1, 1, 0.1) for p, r in parts.skin], limbs, merge=True)
+    cloud = mottle(small, rng, 1.6)
+    soft = np.maximum(soft, (SOFT - 0.004) * limbs) * (1 + 0.007 * cloud)
+    soft = ndimage.gaussian_filter(soft, 0.9, mode="nearest", truncate=2)
+    total, cloud = (_enlarge(v, 3, lung.shape) for v in (soft, cloud))
+    fine, grain = (mottle(film, rng, size) for size in (0.22, 0.5))
+    scratch = 1 + 0.003 * grain
+    total *= scratch
+    total -= np.multiply(lung, SOFT - LUNG, out=scratch)
 
     branches = empty()
     tubes(film, parts.vessels, branches)
-    total += (branches + 0.03 * np.abs(grain) + 0.025 * fine) * np.minimum(lung / 5, 1)
+    if lung.any():
+        branches += np.multiply(np.abs(grain, out=scratch), 0.03, out=scratch)
+        branches += np.multiply(fine, 0.025, out=scratch)
+        np.minimum(np.multiply(lung, 0.2, out=scratch), 1, out=scratch)
+        total += np.multiply(branches, scratch, out=branches)
 
-    bone = empty()
+    bone = np.multiply(branches, 0, out=branches)
     tubes(film, parts.tubes, bone)
     blobs(film, parts.blobs, bone)
     for name in ("sacrum", "ilium right", "ilium left"):
-        bone += 0.10 * stack(film, parts.shapes[name], 0.3)
-    total += bone * (1 + 0.06 * fine)  # trabeculae
+        bone += stack(film, parts.shapes[name], 0.3, 0.10)
+    bone *= 1 + 0.035 * fine  # trabeculae
+    total += bone
     if parts.breasts:
         blobs(film, parts.breasts, total)
 
-    gas = empty()
-    squeeze = np.clip(0.28 * cloud, -0.5, 0.5)
-    blobs(film, parts.gas, gas, merge=True, warp=(squeeze, squeeze[::-1, ::-1]))
-    gas *= gas / (gas + 0.35)  # walls are soft
-    total -= SOFT * np.minimum(gas, 0.5 * trunk) * (1 + 0.08 * grain)
-    return np.maximum(total, 0), lung
+    gas, squeeze = empty(), np.clip(0.28 * cloud, -0.5, 0.5)
+    large = [row for row in parts.gas if max(row[3:5]) > 0.7]
+    blobs(film, large, gas, merge=True, warp=(squeeze, squeeze[::-1, ::-1]))
+    blobs(film, [row for row in parts.gas if max(row[3:5]) <= 0.7], gas, merge=True)
+    gas *= np.divide(gas, np.add(gas, 0.35, out=scratch), out=scratch)  # walls are soft
+    gas *= SOFT + 0.016 * grain
+    total -= np.minimum(gas, np.multiply(total, 0.5, out=scratch), out=gas)
+    return np.maximum(total, 0, out=total), lung
