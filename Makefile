@@ -14,13 +14,15 @@ export JUPYTER_PREFER_ENV_PATH = 1
 export TF_CPP_MIN_LOG_LEVEL = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book test results bench serve lock clean FORCE
+.PHONY: help book chapters test results bench serve lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 book: .run/html  ## execute what changed and render the book (PROFILE=phantom, xray or report)
 	@echo "book/_build/html/index.html"
+
+chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
 .run/html: $(CHAPTERS) $(PAGES) .run/profile
 	mkdir -p book/chapters && rm -f book/chapters/*.ipynb && cp -p $(CHAPTERS) book/chapters/
@@ -49,7 +51,7 @@ test: book  ## all tests: the package, the pipeline, the chapters' tables
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 -p no:randomly $(wildcard notebooks/[0-9]*.ipynb)
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
-	$(MAKE) --no-print-directory book PROFILE=xray
+	$(MAKE) --no-print-directory chapters PROFILE=xray
 	$(BIN)/python notebooks/collect.py .run/xray results/xray75.json
 
 bench: .venv/ready  ## ours against the report's own way, side by side

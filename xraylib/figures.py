@@ -170,8 +170,9 @@ def training_curves(ours, report=None, names=("accuracy", "loss", "mae")):
                 axis.set_ylabel(labels[name])
             if row == 0:
                 axis.set_title(title)
-            axis.set_ylim(0, 1.04 if name == "accuracy" else None)
         axes[-1, column].set_xlabel("epoch")
+    for name, axis in zip(names, axes[:, 0], strict=True):  # shared along a row
+        axis.set_ylim(0, 1.04 if name == "accuracy" else None)
     axes[0, 0].legend(loc="lower right", fontsize=8)
     return figure
 
