@@ -14,21 +14,24 @@ import nbformat
 from xraylib import ledger
 
 
+def _git(*arguments):
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
 def provenance(run):
     """What a reader needs to judge and repeat a measurement."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    # The results themselves may have changed: they are what is being written.
+    if _git("status", "--porcelain", "--", ".", ":!results"):
+        commit += " with changes"
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     packages = ("numpy", "scikit-learn", "keras", "opencv-python-headless", "pillow")
     return run | {
         "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": commit,
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "processor": models[0] if models else platform.machine(),
