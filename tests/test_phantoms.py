@@ -7,7 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from xraylib import phantoms, projection
+from xraylib import phantoms
+from xraylib.phantoms import projection
 
 CHEST, ABDOMEN = 0, 1
 

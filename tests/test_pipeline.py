@@ -83,7 +83,7 @@ def test_builds_pages_and_then_nothing(house):
     "changed, expected",
     [
         ("notebooks/02_two.ipynb", ["02_two"]),
-        ("xraylib/phantoms.py", ["01_one", "02_two"]),
+        ("xraylib/phantoms/markers.py", ["01_one", "02_two"]),
         ("notebooks/profiles/phantom.yml", ["01_one", "02_two"]),
         ("data/xray75.csv", ["01_one", "02_two"]),
         ("book/index.md", []),
