@@ -10,16 +10,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tests.make import make
 from xraylib import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def make(folder, *arguments):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    return subprocess.run(
-        ["make", *arguments], cwd=folder, capture_output=True, text=True, env=environment
-    )
 
 
 def write_notebook(path, *code, prose=""):

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests.make import make
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -119,7 +121,7 @@ def test_citation_is_readable():
 
 
 def test_make_help_has_a_line_for_each_target():
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = make(ROOT, "help")
     listed = [line.split()[1] for line in done.stdout.splitlines() if line.strip()]
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M).group(1).split()
     assert sorted(listed) == sorted(set(phony) - {"FORCE"})

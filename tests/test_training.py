@@ -148,6 +148,16 @@ def test_saved_model_comes_back_with_labels_and_scaling(data, network, tmp_path)
     np.testing.assert_array_equal(training.predict(model, mixed), training.predict(again, mixed))
 
 
+def test_a_list_is_scored_as_loading_at_the_sources_size(data, network):
+    model = network(weights=None)
+    whole = datasets.load("phantom", n=24, seed=5)
+    np.testing.assert_array_equal(
+        training.predict(model, whole.images[:4]), training.predict(model, data.images[:4])
+    )
+    with pytest.raises(ValueError, match="scaled"):
+        training.predict(model, data.images[:4] / 255)
+
+
 def test_saving_in_the_wrong_place_leaves_nothing(network, tmp_path):
     model = network(weights=None)
     with pytest.raises(ValueError, match=r"\.keras"):

@@ -224,14 +224,16 @@ def predict(model, images, *, batch_size=16):
 
     Args:
         model: from :func:`xraylib.models.report_network` or :func:`load`.
-        images: (n, height, width, 3) array, or a list of (height, width, 3) arrays of any sizes,
-            0..255; each is brought to the source's size as :func:`xraylib.datasets.load` does.
+        images: (n, height, width, 3) array, 0..255, as it would be given to :func:`fit`; or a list
+            of uint8 (height, width, 3) arrays of any sizes, each of which is brought to the
+            source's size as :func:`xraylib.datasets.load` does it.
         batch_size: images a call.
 
     Returns:
         float64 (n,), 0..1.
     """
-    images = datasets.resize(images, models.native_size(model))
+    if not isinstance(images, np.ndarray):
+        images = datasets.resize(images, models.native_size(model))
     preprocessing.check_images(images)
     return model.predict(images, batch_size=batch_size, verbose=0)[:, 0].astype("float64")
 
