@@ -83,10 +83,10 @@ def test_notebooks_carry_no_outputs_but_checked_tables(path):
     """nbstripout would change nothing; cells it spares are those that nbval compares."""
     text = path.read_text()
     done = subprocess.run(
-        [sys.executable, "-m", "nbstripout", "--textconv", str(path)],
+        [sys.executable, "-m", "nbstripout", "--keep-count", "--textconv", str(path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout == text, f"strip it: nbstripout {path.relative_to(ROOT)}"
+    assert done.stdout == text, f"strip it: nbstripout --keep-count {path.relative_to(ROOT)}"
     for cell in nbformat.reads(text, 4).cells:
         tags = set(cell.metadata.get("tags", []))
         assert ("keep_output" in tags) == ("nbval-check-output" in tags)
