@@ -85,3 +85,13 @@ def test_image_sizes_colours_the_classes():
     assert [len(dots.get_offsets()) for dots in axis.collections] == [1, 2]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["chest (1)", "abdomen (2)"]
+
+
+def test_cumulative_variance_begins_at_one_component():
+    ratios = ledger.report()["pca"]["explained_variance_ratio"]
+    axis = figures.cumulative_variance([0.5, 0.3, 0.2], ratios).axes[0]
+    ours, report = axis.lines[:2]
+    assert list(ours.get_xdata()) == [1, 2, 3] and axis.get_xlim()[0] == 1
+    np.testing.assert_allclose(ours.get_ydata(), [0.5, 0.8, 1.0])
+    assert len(report.get_xdata()) == 23
+    assert report.get_ydata()[-1] == pytest.approx(0.9026, abs=1e-4)

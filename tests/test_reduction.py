@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -100,6 +100,16 @@ def test_isometry_keeps_every_distance(shape):
     assert points.shape == (len(images), min(len(images) - 1, flat.shape[1]))
     np.testing.assert_allclose(pdist(points), pdist(flat), rtol=1e-9)
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-9)
+
+
+def test_isometry_keeps_equal_images_together():
+    images = np.random.default_rng(0).integers(0, 256, (20, 50, 50)).astype("uint8")
+    images[7] = images[3]
+    images[9] = images[3]
+    images[9, 0, 0] ^= 1  # one grey level in one pixel
+    distances = squareform(pdist(isometry(images)))
+    assert distances[3, 7] < 1e-8 * distances.max()
+    assert distances[3, 9] == pytest.approx(1, rel=1e-6)
 
 
 def test_clustering_finds_the_same_on_it():

@@ -177,6 +177,30 @@ def training_curves(ours, report=None, names=("accuracy", "loss", "mae")):
     return figure
 
 
+def cumulative_variance(ours, report=None):
+    """Share of the variance that the first k components keep, for k from 1.
+
+    Args:
+        ours: explained-variance ratios of a run, largest first.
+        report: those of the report, or None.
+
+    Returns:
+        matplotlib Figure.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 3.2), layout="constrained")
+    for ratios, label, colour in ((ours, "this run", "ours"), (report, "the report", "report")):
+        if ratios is not None:
+            counts = np.arange(1, len(ratios) + 1)
+            style = "o-" if label == "the report" else "-"
+            axis.plot(
+                counts, np.cumsum(ratios), style, color=COLOURS[colour], markersize=4, label=label
+            )
+    axis.axhline(0.9, color="#888888", linestyle="--", linewidth=1)
+    axis.set(xlim=(1, None), ylim=(0, 1.02), xlabel="components", ylabel="share of the variance")
+    axis.legend(loc="lower right")
+    return figure
+
+
 # Names of layers that end a stage: Inception V3's blocks, EfficientNet-Lite0's stages.
 _STAGE_ENDS = re.compile(
     r"(mixed\d+)$|(stem)_relu|block(?:0|2|4|7|10|14|15)_project_bn|(head)_relu"
