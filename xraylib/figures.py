@@ -197,6 +197,7 @@ def cumulative_variance(ours, report=None):
             )
     axis.axhline(0.9, color="#888888", linestyle="--", linewidth=1)
     axis.set(xlim=(1, None), ylim=(0, 1.02), xlabel="components", ylabel="share of the variance")
+    axis.set_xticks([1, *range(10, len(ours) + 1, 10)])
     axis.legend(loc="lower right")
     return figure
 
