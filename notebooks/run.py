@@ -16,22 +16,45 @@ import yaml
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 
+def declared(notebook):
+    """The parameters that a chapter declares; ValueError if there are none."""
+    try:
+        chapter = nbformat.read(notebook, as_version=4)
+        found = papermill.inspect_notebook(str(notebook))
+    except (ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise ValueError(f"{notebook}: no notebook that can be run: {error}") from None
+    # Papermill only warns, and would run the chapter with whatever stands in it.
+    if not found and any(cell.cell_type == "code" for cell in chapter.cells):
+        raise ValueError(
+            f"{notebook}: expected a cell with the tag 'parameters', found none"
+        )
+    return set(found)
+
+
+def settings(profile, known):
+    """The parameters of a profile; ValueError if one is unknown."""
+    try:
+        wanted = dict(yaml.safe_load(profile.read_text()) or {})
+    except (OSError, yaml.YAMLError, TypeError) as error:
+        raise ValueError(
+            f"{profile}: expected lines such as 'seed: 0', but: {error}"
+        ) from None
+    # A misspelt parameter would be left out without a word, and the default taken.
+    if unknown := sorted(map(str, wanted.keys() - known)):
+        what = f"no chapter has {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+        raise ValueError(f"{profile}: {what}")
+    return wanted
+
+
 def execute(notebook, output, profile):
     """Run a chapter; return None or the message that says what went wrong."""
     try:
-        chapter = nbformat.read(notebook, as_version=4)
-        declared = papermill.inspect_notebook(str(notebook))
-    except (
-        ValueError,
-        nbformat.reader.NotJSONError,
-        nbformat.ValidationError,
-    ) as error:
-        return f"{notebook}: no notebook that can be run: {error}"
-    # Papermill only warns, and would run the chapter with whatever stands in it.
-    if not declared and any(cell.cell_type == "code" for cell in chapter.cells):
-        return f"{notebook}: expected a cell with the tag 'parameters', found none"
-    wanted = yaml.safe_load(profile.read_text()) or {}
-    parameters = {name: value for name, value in wanted.items() if name in declared}
+        own = declared(notebook)
+        chapters = notebook.parent.glob("[0-9]*.ipynb")
+        wanted = settings(profile, own.union(*map(declared, chapters)))
+    except ValueError as error:
+        return str(error)
+    parameters = {name: value for name, value in wanted.items() if name in own}
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.stem + ".partial.ipynb")
     stderr = output.with_suffix(".stderr.txt")
@@ -39,9 +62,8 @@ def execute(notebook, output, profile):
     terminal = os.fdopen(os.dup(2), "w")
     try:
         with stderr.open("w", buffering=1) as errors:
-            os.dup2(
-                errors.fileno(), 2
-            )  # the kernel inherits it: what C libraries print is kept too
+            # The kernel inherits it, so that what C libraries print is kept too.
+            os.dup2(errors.fileno(), 2)
             papermill.execute_notebook(
                 str(notebook),
                 str(partial),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tests.make import make
@@ -18,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def write_notebook(path, *code, prose=""):
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    parameters = new_code_cell("dataset = 'phantom'", metadata={"tags": ["parameters"]})
+    profile = yaml.safe_load((ROOT / "notebooks/profiles/phantom.yml").read_text())
+    lines = "\n".join(f"{name} = {value!r}" for name, value in profile.items())
+    parameters = new_code_cell(lines, metadata={"tags": ["parameters"]})
     cells = [new_markdown_cell(f"# {path.stem}\n\n{prose}"), parameters]
     cells += map(new_code_cell, code)
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
@@ -165,6 +168,22 @@ def test_what_cannot_be_run_is_named(house):
         assert done.returncode != 0 and "Traceback" not in done.stderr
         assert "FAILED notebooks/02_two.ipynb" in done.stderr and what in done.stderr
     assert make(house, "book").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text, what",
+    [("datset: xray75", "no chapter has datset"), ("a: [", "seed: 0"), ("- 1", "seed")],
+)
+def test_a_profile_with_a_slip_is_refused(house, text, what):
+    """A misspelt parameter must not quietly mean the default."""
+    mine = house / "notebooks/profiles/mine.yml"
+    try:
+        mine.write_text(text + "\n")
+        done = make(house, "chapters", "PROFILE=mine")
+    finally:
+        mine.unlink()
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "FAILED notebooks/profiles/mine.yml" in done.stderr and what in done.stderr
 
 
 def test_a_broken_link_fails_the_build(house):

@@ -8,14 +8,11 @@ composed in the same order) is one call of OpenCV's ``warpAffine`` an image.
 import cv2
 import numpy as np
 
-# The report's settings: degrees, fractions of the image, degrees (!), zoom factor 1 ± 0.2.
-REPORT_RANGES = {"rotation": 20.0, "shift": 0.2, "shear": 0.2, "zoom": 0.2, "horizontal_flip": True}
-
 
 def random_matrices(
     n, image_shape, rng, *, rotation=20.0, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True
 ):
-    """Draw random affine transforms as ``keras.preprocessing``'s ``ImageDataGenerator`` does.
+    """Draw random affine transforms as Keras' ``ImageDataGenerator`` does, by default the report's.
 
     Args:
         n: number of transforms.

@@ -29,11 +29,6 @@ class Source:
     offset: float  # a pixel value p enters as (p - offset) / divisor
     divisor: float
 
-    @property
-    def expects(self):
-        """The range that 0..255 becomes, (low, high)."""
-        return tuple((pixel - self.offset) / self.divisor for pixel in (0.0, 255.0))
-
 
 def efficientnet_lite0(
     weights="imagenet", input_shape=(None, None, 3), include_top=False, scaling="source", seed=None
