@@ -26,6 +26,7 @@ chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
 .run/html: $(CHAPTERS) $(PAGES) .run/profile
 	mkdir -p book/chapters && rm -f book/chapters/*.ipynb && cp -p $(CHAPTERS) book/chapters/
+	$(BIN)/python notebooks/ledger_page.py book/chapters results/xray75.json book/chapters/ledger.md
 	$(BIN)/jupyter-book build book --path-output book --config _config.yml -W --keep-going -q
 	touch $@
 

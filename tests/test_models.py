@@ -62,6 +62,21 @@ def test_parameter_counts_of_the_report(inception):
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in inception.layers) == 96
 
 
+def test_the_network_on_principal_components_learns_any_labels_by_heart():
+    """The report's count, and why its training score means nothing (section 4.3)."""
+    model = models.pca_network(seed=0)
+    assert model.count_params() == 1_738_753
+    rng = np.random.default_rng(0)
+    noise, labels = rng.standard_normal((75, 23)).astype("float32"), rng.integers(0, 2, 75)
+    batches = tf.data.Dataset.from_tensor_slices((noise, labels)).shuffle(75, seed=0).batch(5)
+    model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy")
+    model.fit(batches, epochs=20, verbose=0)
+    right = ((model.predict(noise, verbose=0)[:, 0] >= 0.5) == labels).sum()
+    assert right >= 68
+    twins = [models.pca_network(seed=3).get_weights() for _ in range(2)]
+    assert all(np.array_equal(a, b) for a, b in zip(*twins, strict=True))
+
+
 def test_dropout_takes_a_quarter(inception):
     rates = [la.rate for la in inception.layers if isinstance(la, keras.layers.Dropout)]
     assert rates == [0.25, 0.25]

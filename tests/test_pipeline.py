@@ -33,7 +33,7 @@ def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("house")
     for name in ("Makefile", "_config.yml", "pyproject.toml", "requirements.lock"):
         shutil.copy2(ROOT / name, folder)
-    for name in ("xraylib", "data", "book"):
+    for name in ("xraylib", "data", "results", "book"):
         skip = shutil.ignore_patterns("_build", "chapters", "cache", "__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     (folder / "notebooks").mkdir()
@@ -45,14 +45,17 @@ def house(tmp_path_factory):
         folder / "notebooks/01_one.ipynb",
         "from xraylib import ledger",
         "ledger.record('a.b', 41, '41,000')",
-        prose="There are exactly {glue:text}`a.b` photons.",
+        "ledger.verdict('E3b', '$|a|$ of 40', '$|a|$ of 41', 'corrected')",
+        "ledger.verdict('T3.6.1-sum', 'one', 'another', 'corrected')",
+        prose="There are exactly {glue:text}`a.b` photons.\n\n(E3b)=\n(T3.6.1-sum)=\n"
+        "```{admonition} Set right: two claims\nBoth.\n```",
     )
     write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
     (folder / "book/index.md").write_text("# A book\n\nSee [one](chapters/01_one).\n")
     (folder / "book/bibliography.md").unlink()
     (folder / "book/_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n"
-        "  - file: chapters/01_one\n  - file: chapters/02_two\n"
+        "  - file: chapters/01_one\n  - file: chapters/02_two\n  - file: chapters/ledger\n"
     )
     built = make(folder, "book")
     assert built.returncode == 0, built.stdout + built.stderr
@@ -74,6 +77,16 @@ def test_builds_pages_and_then_nothing(house):
     again = make(house, "book")
     assert again.returncode == 0 and ran(again) == []
     assert again.stdout.splitlines() == ["book/_build/html/index.html"]
+
+
+def test_the_ledger_leads_to_where_a_claim_is_judged(house):
+    """Also where targets stand in a row above a box; a broken one would have failed the build."""
+    page = (house / "book/_build/html/chapters/ledger.html").read_text()
+    chapter = (house / "book/_build/html/chapters/01_one.html").read_text()
+    for claim, anchor in (("E3b", "e3b"), ("T3.6.1-sum", "t3-6-1-sum")):
+        assert re.search(rf'href="01_one.html#{anchor}"><span[^>]*>{re.escape(claim)}<', page)
+        assert f'id="{anchor}"' in chapter
+    assert page.count("<table") == 2 and r"\(|a|\)</span> of 41" in page
 
 
 @pytest.mark.parametrize(
@@ -200,7 +213,9 @@ def test_a_broken_link_fails_the_build(house):
 
 def test_records_are_collected_with_provenance(house):
     notebook = nbformat.read(house / ".run/phantom/01_one.ipynb", 4)
-    assert ledger.collect(notebook) == {"a.b": {"value": 41, "text": "41,000"}}
+    found = ledger.collect(notebook)
+    assert list(found) == ["a.b", "verdict.E3b", "verdict.T3.6.1-sum"]
+    assert found["a.b"] == {"value": 41, "text": "41,000"}
     target = house / "results.json"
     done = subprocess.run(
         [house / ".venv/bin/python", "notebooks/collect.py", ".run/phantom", target],
@@ -210,21 +225,8 @@ def test_records_are_collected_with_provenance(house):
     import json
 
     results = json.loads(target.read_text())
-    assert results["records"]["a.b"]["value"] == 41
+    assert results["records"] == found
     assert results["provenance"]["profile"] == "phantom"
     assert {"date", "commit", "python", "packages", "processor", "cores"} <= set(
         results["provenance"]
     )
-
-
-def test_a_key_recorded_twice_is_refused():
-    cell = new_code_cell()
-    hidden = "application/papermill.record/"
-    output = nbformat.v4.new_output(
-        "display_data",
-        {hidden + "text/plain": "'1'", hidden + "application/json": "1"},
-        metadata={"scrapbook": {"name": "a.b"}},
-    )
-    cell.outputs = [output, output]
-    with pytest.raises(ValueError, match="twice"):
-        ledger.collect(new_notebook(cells=[cell]))

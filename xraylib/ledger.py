@@ -7,6 +7,7 @@ from where :func:`measured` reads them back, so that a run on phantoms can show 
 
 import ast
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,35 @@ def record(key, value, text=None):
         text: how the prose shows it; ``str(value)`` if None.
     """
     _glue(key, str(value) if text is None else text, json.dumps(value))
+
+
+VERDICTS = ("reproduced", "corrected", "not supported")
+# What a target can be called and a link can show unchanged: no blanks, brackets or underscores.
+_CLAIM = re.compile(r"[EDT]([.-]?[A-Za-z0-9])+")
+
+
+def verdict(claim, says, found, verdict):
+    """Note what the report claims, what this run found, and how the claim stands.
+
+    Args:
+        claim: its id, such as "E1" or "T3.6.1-sum": E an experiment, D the data set, T theory;
+            the page has a target of that name, ``(E1)=``, where it is judged.
+        says: the claim in a few words, as Markdown.
+        found: what this run found, with k/n and interval where it is a score, as Markdown.
+        verdict: one of VERDICTS; computed by the cell from what it found.
+
+    Raises:
+        ValueError: another verdict, or an id that cannot be a target.
+    """
+    if not _CLAIM.fullmatch(claim):
+        raise ValueError(
+            f"claim must be E, D or T, then letters and digits, joined by single dots or hyphens, "
+            f"as in 'T3.6.1-sum'; got {claim!r}"
+        )
+    if verdict not in VERDICTS:
+        raise ValueError(f"{claim}: verdict must be one of {VERDICTS}; got {verdict!r}")
+    value = {"says": says, "found": found, "verdict": verdict}
+    record(f"verdict.{claim}", value, verdict)
 
 
 def _glue(name, text, value=None):
@@ -70,14 +100,15 @@ def report():
 
 
 @cache
-def _results(dataset):
+def results(dataset="xray75"):
+    """The records of the last measurement on real images, as :func:`collect` returns them."""
     path = ROOT / "results" / f"{dataset}.json"
     return json.loads(path.read_text())["records"] if path.exists() else {}
 
 
 def measured(key, dataset="xray75"):
     """The text of a number measured on real images, from ``results/``, or "not measured yet"."""
-    return _results(dataset).get(key, {"text": "not measured yet"})["text"]
+    return results(dataset).get(key, {"text": "not measured yet"})["text"]
 
 
 def quote(*keys):

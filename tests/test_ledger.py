@@ -1,0 +1,175 @@
+"""Records and verdicts, and the ledger's page that is written from them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from xraylib import ledger
+
+SCRIPT = Path(__file__).resolve().parent.parent / "notebooks/ledger_page.py"
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the ledger displays, as the outputs that an executed cell would have."""
+    outputs = []
+
+    def display(bundle, raw, metadata):
+        outputs.append(new_output("display_data", bundle, metadata=metadata))
+
+    monkeypatch.setattr(ledger, "display", display)
+    return outputs
+
+
+def verdict(claim, found="ours", how="corrected", says="theirs"):
+    return {"claim": claim, "says": says, "found": found, "verdict": how}
+
+
+@pytest.fixture
+def write(tmp_path, shown):
+    """Write an executed chapter, or the results, with some verdicts."""
+
+    def write(name, *verdicts, dataset="phantom"):
+        shown.clear()
+        for each in verdicts:
+            ledger.verdict(**each)
+        run = {"profile": dataset, "seconds": 1}
+        metadata = {"xraylib": run, "papermill": {"parameters": {"dataset": dataset}}}
+        notebook = new_notebook(cells=[new_code_cell(outputs=shown[:])], metadata=metadata)
+        if name.endswith(".ipynb"):
+            nbformat.write(notebook, tmp_path / name)
+            return
+        provenance = {"profile": "xray", "date": "2026-01-02", "commit": "abc1234"}
+        content = {"provenance": provenance, "records": ledger.collect(notebook)}
+        (tmp_path / name).write_text(json.dumps(content))
+
+    write("xray75.json")
+    return write
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Run the script; return the page, or what it says on a failure."""
+
+    def page():
+        paths = tmp_path, tmp_path / "xray75.json", tmp_path / "ledger.md"
+        done = subprocess.run(
+            [sys.executable, SCRIPT, *paths], capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr
+        assert (done.returncode == 0) == paths[-1].exists()
+        return paths[-1].read_text() if done.returncode == 0 else done.stderr
+
+    return page
+
+
+def rows(text):
+    """Claim → cells, in the order of the page."""
+    lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line[:1] == "|"]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    return {line[0]: line[1:] for line in cells if line[0].startswith("[")}
+
+
+def test_a_key_recorded_twice_is_refused(shown):
+    ledger.record("a.b", 1)
+    ledger.record("a.b", 1)
+    with pytest.raises(ValueError, match="twice"):
+        ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
+
+
+def test_a_verdict_is_a_record(shown):
+    ledger.verdict("E1", says="a | b", found="*b*", verdict="corrected")
+    records = ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
+    value = {"says": "a | b", "found": "*b*", "verdict": "corrected"}
+    assert records == {"verdict.E1": {"value": value, "text": "corrected"}}
+
+
+def test_another_verdict_is_refused(shown):
+    with pytest.raises(ValueError, match="E1: .*'not supported'.*got 'wrong'"):
+        ledger.verdict("E1", says="", found="", verdict="wrong")
+    assert shown == []
+
+
+@pytest.mark.parametrize("claim", ["E10", "E3b", "D1", "D-size", "T3.6.1-sum", "T3.6.4-BCE"])
+def test_ids_that_can_be_targets(shown, claim):
+    ledger.verdict(**verdict(claim))
+    assert len(shown) == 1
+
+
+@pytest.mark.parametrize(
+    "claim", ["X1", "E", "e1", "E 1", "E1_a", "T3--x", "T3.", "E1)", "T3.6.1-süm", "E1\n"]
+)
+def test_ids_that_cannot_be_targets(shown, claim):
+    with pytest.raises(ValueError, match="T3.6.1-sum"):
+        ledger.verdict(**verdict(claim))
+
+
+def test_rows_in_natural_order_with_links(write, page):
+    write("01_one.ipynb", *map(verdict, ("T3.6.1", "T3.10", "T3.6-word", "T3.1", "D1", "E10")))
+    write("02_two.ipynb", *map(verdict, ("E3b", "E2", "E3", "E1")))
+    write("02_two.partial.ipynb", verdict("E99"))
+    text = page()
+    order = ["E1", "E2", "E3", "E3b", "E10", "D1", "T3.1", "T3.6-word", "T3.6.1", "T3.10"]
+    assert list(rows(text)) == [f"[{claim}]({claim})" for claim in order]
+    assert text.startswith("(ledger)=\n# The ledger: every claim and how it stands\n")
+    starts = [line[:7] for line in text.splitlines() if line.startswith(("## ", "| Claim"))]
+    assert starts == ["## Expe", "| Claim", "## The ", "| Claim", "## Theo", "| Claim"]
+    assert "2026-01-02" in text and "`abc1234`" in text and "`phantom`" in text
+
+
+def test_verdicts_are_those_of_the_reports_images(write, page):
+    write("01_one.ipynb", verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "t"))
+    write("xray75.json", verdict("E1", "3/4", "corrected"), verdict("T1", "t"))
+    text = page()
+    table = rows(text)
+    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", "**corrected**"]
+    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "**open**"]
+    assert table["[T1](T1)"] == ["theirs", "t", "**corrected**"]
+    assert "**3 claims**: 2 corrected, 1 open." in text
+
+
+def test_a_run_on_the_reports_images_shows_where_it_differs(write, page):
+    verdicts = verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "new")
+    write("01_one.ipynb", *verdicts, dataset="xray75")
+    write("xray75.json", verdict("E1", "3/4", "corrected"), verdict("T1", "old"))
+    table = rows(page())
+    both = "**corrected** (this run: **reproduced**)"
+    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", both]
+    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "**corrected**"]
+    assert table["[T1](T1)"] == ["theirs", "old (this run: new)", "**corrected**"]
+
+
+def test_bars_and_line_breaks_do_not_end_a_cell(write, page):
+    write("01_one.ipynb", verdict("T1", says=r"`a|b`" + "\n\nand $|x|$", found=r"$\|x\|$"))
+    says, found, _ = rows(page())["[T1](T1)"]
+    assert (says, found) == (r"`a\|b` and $\|x\|$", r"$\\|x\\|$")
+
+
+def test_a_claim_judged_in_two_chapters_is_refused(write, page):
+    write("01_one.ipynb", verdict("E1"), verdict("E2"))
+    write("02_two.ipynb", verdict("E2"))
+    message = page()
+    assert "E2" in message and "01_one.ipynb" in message and "02_two.ipynb" in message
+
+
+def test_a_claim_judged_twice_in_a_chapter_is_refused(write, page, tmp_path):
+    write("01_one.ipynb", verdict("E1"))
+    notebook = nbformat.read(tmp_path / "01_one.ipynb", 4)
+    notebook.cells[0].outputs *= 2
+    nbformat.write(notebook, tmp_path / "01_one.ipynb")
+    message = page()
+    assert "01_one.ipynb" in message and "'verdict.E1' is recorded twice" in message
+
+
+def test_what_is_missing_is_named(write, page, tmp_path):
+    assert "make book" in page()
+    write("01_one.ipynb", verdict("E1"))
+    (tmp_path / "xray75.json").unlink()
+    message = page()
+    assert "xray75.json" in message and "make results" in message
