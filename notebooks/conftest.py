@@ -2,6 +2,6 @@
 
 
 def pytest_collectstart(collector):
-    """Messages of libraries on stderr differ between machines; what a cell prints must not."""
+    """Libraries chat on stderr, on each machine in another way."""
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("stderr",)
