@@ -186,3 +186,30 @@ def test_what_is_no_model_is_named(tmp_path):
         archive.writestr("xraylib.json", json.dumps({"class_names": ["a", "b"], "trained_on": ""}))
     with pytest.raises(ValueError, match="cannot read this model"):
         training.load(broken)
+
+
+def test_a_top_on_features_that_were_computed_before_learns_the_same(data, network):
+    """Cross-validation runs the source once; the top must be the one that fit would train."""
+    model = network()
+    plain = training.features(model, data.images, progress=False)
+    kept = dict(epochs=4, seed=3)
+    training.fit(model, data.images, data.labels, augment=False, progress=False, **kept)
+    top = models.report_top(plain.shape[1:], seed=1)
+    history = training.fit_top(top, plain[None], data.labels, **kept)
+    scores = top.predict(plain.astype("float32"), verbose=0)[:, 0]
+    np.testing.assert_allclose(scores, training.predict(model, data.images), atol=1e-3)
+    assert len(history["loss"]) == 4
+    with pytest.raises(ValueError, match="draws, n, h, w, channels"):
+        training.fit_top(top, plain, data.labels)
+    with pytest.raises(ValueError, match="one label of 0 or 1 for each of the 24"):
+        training.fit_top(top, plain[None], data.labels[:-1])
+
+
+@pytest.mark.parametrize("n, steps", [(10, 2), (11, 2), (12, 3), (1, 1), (5, 1)])
+def test_no_batch_of_a_single_image_but_the_only_one(n, steps):
+    """Batch normalisation would turn it into zeros."""
+    images = np.arange(n, dtype="float32")[:, None]
+    batches = training._batches(lambda chosen, *_: images[chosen], images, 5, seed=0)
+    sizes = [len(batch) for batch, _ in batches]
+    assert sum(sizes) == n and len(sizes) == len(batches) == steps
+    assert min(sizes) > 1 or n == 1

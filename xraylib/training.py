@@ -51,14 +51,18 @@ def _batches(draw, labels, batch_size, seed):
     seed and the number of the pass, so passes differ and runs agree.
     """
     n = len(labels)
+    steps = -(-n // batch_size)
+    if n % batch_size == 1 and steps > 1:
+        steps -= 1  # batch normalisation makes a batch of one image all zero: it joins the last
     passes = itertools.count()
 
     def one_pass():
         epoch = next(passes)
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(n)
-        for start in range(0, n, batch_size):
-            chosen = order[start : start + batch_size]
+        for step in range(steps):
+            end = n if step == steps - 1 else (step + 1) * batch_size
+            chosen = order[step * batch_size : end]
             yield draw(chosen, epoch, rng), labels[chosen]
 
     sample = draw(np.arange(1), 0, np.random.default_rng(0))
@@ -67,7 +71,6 @@ def _batches(draw, labels, batch_size, seed):
         tf.TensorSpec((None, 1), tf.float32),
     )
     pipeline = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
-    steps = -(-n // batch_size)
     return pipeline.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
@@ -168,28 +171,76 @@ def fit(
     images, labels = _checked(images, labels)
     if validation is not None:
         validation = _checked(*validation)
-    trained = model
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings |= {"seed": seed, "progress": progress}
     if is_frozen(model):
-        trained = keras.Model(model.get_layer("features").output, model.output)
         count = min(draws, epochs) if augment else 0
         cache = features(model, images, draws=count, seed=seed, progress=progress)
         if validation is not None:
             plain = features(model, validation[0], progress=progress)
             validation = (plain.astype("float32"), validation[1])
-        # Image i starts with its own draw, so that an epoch mixes them.
-        first = np.random.default_rng([seed, 1]).integers(max(count, 1), size=len(images))
+        top = keras.Model(model.get_layer("features").output, model.output)
+        cache = cache if count else cache[None]
+        return _fit_top(top, cache, labels, validation, **settings)
 
-        def draw(chosen, epoch, rng):
-            if not augment:
-                return cache[chosen].astype("float32")
-            return cache[(first[chosen] + epoch) % count, chosen].astype("float32")
+    def draw(chosen, epoch, rng):
+        batch = images[chosen]
+        return (augmentation.augment(batch, rng) if augment else batch).astype("float32")
 
-    else:
+    return _fit(model, draw, labels, validation, **settings)
 
-        def draw(chosen, epoch, rng):
-            batch = images[chosen]
-            return (augmentation.augment(batch, rng) if augment else batch).astype("float32")
 
+def fit_top(top, cache, labels, *, epochs=20, seed=0):
+    """Train a top on features that were computed before, as :func:`fit` does with a frozen source.
+
+    Where many tops are trained on the same images, as in cross-validation, the source has to run
+    only once.
+
+    Args:
+        top: from :func:`xraylib.models.report_top` on a shape; trained in place.
+        cache: (draws, n, h, w, channels), from :func:`features`; each epoch takes one draw an
+            image, each draw as often as any other.
+        labels: (n,) of 0 and 1.
+        epochs: passes over the images.
+        seed: of the order.
+
+    Returns:
+        dict of lists, see :func:`fit`.
+
+    Raises:
+        ValueError: labels other than 0 and 1, or not one for each image.
+    """
+    cache = np.asarray(cache)
+    if cache.ndim != 5:
+        raise ValueError(
+            f"expected features of shape (draws, n, h, w, channels), got {cache.shape}; for plain "
+            "features put an axis in front: cache[None]"
+        )
+    return _fit_top(top, cache, _checked_labels(labels, cache.shape[1]), epochs=epochs, seed=seed)
+
+
+def _fit_top(top, cache, labels, validation=None, *, seed, **settings):
+    # Image i starts with its own draw, so that an epoch mixes them.
+    first = np.random.default_rng([seed, 1]).integers(len(cache), size=len(labels))
+
+    def draw(chosen, epoch, rng):
+        return cache[(first[chosen] + epoch) % len(cache), chosen].astype("float32")
+
+    return _fit(top, draw, labels, validation, seed=seed, **settings)
+
+
+def _fit(
+    trained,
+    draw,
+    labels,
+    validation,
+    *,
+    epochs,
+    seed,
+    batch_size=5,
+    learning_rate=1e-4,
+    progress=False,
+):
     trained.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="binary_crossentropy",
@@ -210,13 +261,17 @@ def fit(
 
 def _checked(images, labels):
     preprocessing.check_images(images)
+    return np.asarray(images), _checked_labels(labels, len(images))
+
+
+def _checked_labels(labels, n):
     labels = np.asarray(labels)
-    if labels.shape != (len(images),) or not np.isin(labels, (0, 1)).all():
+    if labels.shape != (n,) or not np.isin(labels, (0, 1)).all():
         raise ValueError(
-            f"expected one label of 0 or 1 for each of the {len(images)} images, "
+            f"expected one label of 0 or 1 for each of the {n} images, "
             f"got shape {labels.shape} with values {np.unique(labels)[:5].tolist()}"
         )
-    return np.asarray(images), labels.astype("float32")[:, None]
+    return labels.astype("float32")[:, None]
 
 
 def predict(model, images, *, batch_size=16):
