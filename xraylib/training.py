@@ -190,7 +190,7 @@ def fit(
     return _fit(model, draw, labels, validation, **settings)
 
 
-def fit_top(top, cache, labels, *, epochs=20, seed=0):
+def fit_top(top, cache, labels, *, validation=None, epochs=20, seed=0):
     """Train a top on features that were computed before, as :func:`fit` does with a frozen source.
 
     Where many tops are trained on the same images, as in cross-validation, the source has to run
@@ -201,6 +201,7 @@ def fit_top(top, cache, labels, *, epochs=20, seed=0):
         cache: (draws, n, h, w, channels), from :func:`features`; each epoch takes one draw an
             image, each draw as often as any other.
         labels: (n,) of 0 and 1.
+        validation: (features, labels) to measure after each epoch, (m, h, w, channels) and (m,).
         epochs: passes over the images.
         seed: of the order.
 
@@ -216,7 +217,11 @@ def fit_top(top, cache, labels, *, epochs=20, seed=0):
             f"expected features of shape (draws, n, h, w, channels), got {cache.shape}; for plain "
             "features put an axis in front: cache[None]"
         )
-    return _fit_top(top, cache, _checked_labels(labels, cache.shape[1]), epochs=epochs, seed=seed)
+    labels = _checked_labels(labels, cache.shape[1])
+    if validation is not None:
+        plain = np.asarray(validation[0], "float32")
+        validation = plain, _checked_labels(validation[1], len(plain))
+    return _fit_top(top, cache, labels, validation, epochs=epochs, seed=seed)
 
 
 def _fit_top(top, cache, labels, validation=None, *, seed, **settings):
