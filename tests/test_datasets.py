@@ -1,5 +1,6 @@
 """xraylib.datasets: downloads from a real server with stand-in files, and the report's images."""
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -81,9 +82,10 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def server(place):
-    handler = lambda *args: Handler(*args, directory=place / "site")  # noqa: E731
+@contextlib.contextmanager
+def serve(folder):
+    """A server of a folder on this machine, with its faults, the paths asked for, and its url."""
+    handler = lambda *args: Handler(*args, directory=folder)  # noqa: E731
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.faults, server.requested = {}, []
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -92,6 +94,12 @@ def server(place):
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server(place):
+    with serve(place / "site") as server:
+        yield server
 
 
 @pytest.fixture
@@ -293,6 +301,7 @@ def test_a_checked_file_that_is_no_image(place, monkeypatch):
     [
         ("file", "../outside.png", "below the set's folder"),
         ("file", "/etc/outside.png", "below the set's folder"),
+        ("file", FILES[0], "each file once"),
         ("label", 2, r"label of \[0, 1\]"),
         ("sha256", None, "sha256"),
     ],
@@ -368,16 +377,16 @@ def test_only_8_bit_rgb_is_resized(image):
 
 
 def test_names_and_options_are_checked():
-    with pytest.raises(ValueError, match=r"\['phantom', 'xray75'\], got 'xray76'"):
+    with pytest.raises(ValueError, match=r"\['phantom', 'xray75', 'covid'\], got 'xray76'"):
         datasets.load("xray76")
-    with pytest.raises(ValueError, match="got 'covid'"):
-        datasets.load("covid")
     with pytest.raises(ValueError, match="nothing to fetch"):
         datasets.fetch("phantom")
     with pytest.raises(ValueError, match="interpolation: expected one of.*got 'area'"):
         datasets.load("xray75", size=8, interpolation="area")
     with pytest.raises(TypeError, match="xray75.*seed"):
         datasets.load("xray75", seed=3)
+    with pytest.raises(TypeError, match="xray75.*subset"):
+        datasets.load("xray75", subset="all")
     with pytest.raises(TypeError, match="options.*got.*lettres"):
         datasets.load("phantom", lettres=(0, 1))
 
