@@ -5,7 +5,7 @@ BIN      := .venv/bin
 RUN      := .run/$(PROFILE)
 CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
-HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json notebooks/*.py) \
+HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib notebooks/*.py) \
             notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
 PAGES    := _config.yml $(wildcard book/*.md book/*.yml book/*.bib book/_static/*)
 
