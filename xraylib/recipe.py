@@ -81,14 +81,17 @@ class Recipe:
         )
 
         def predict(images):
-            plain = images[:, 0].astype("float32")
-            return top.predict(plain, verbose=0)[:, 0].astype("float64")
+            # Called, not predict(): one pass over a few films is not worth compiling for.
+            scores = top(images[:, 0].astype("float32"), training=False)
+            return keras.ops.convert_to_numpy(scores)[:, 0].astype("float64")
 
         return history, predict
 
     def __call__(self, train, labels, test, seed):
         """Scores of the test images by a network trained on the others."""
-        return self.train(train, labels, seed)[1](test)
+        scores = self.train(train, labels, seed)[1](test)
+        keras.backend.clear_session()  # else a process grows with every fold
+        return scores
 
     def _network(self, seed):
         return models.report_network(
