@@ -26,7 +26,7 @@ chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
 .run/html: $(CHAPTERS) $(PAGES) .run/profile
 	mkdir -p book/chapters && rm -f book/chapters/*.ipynb && cp -p $(CHAPTERS) book/chapters/
-	$(BIN)/python notebooks/ledger_page.py book/chapters results/xray75.json book/chapters/ledger.md
+	$(BIN)/python notebooks/ledger_page.py book/chapters results/measured.json book/chapters/ledger.md
 	$(BIN)/jupyter-book build book --path-output book --config _config.yml -W --keep-going -q
 	touch $@
 
@@ -53,7 +53,7 @@ test: book  ## all tests: the package, the pipeline, the chapters' tables
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(MAKE) --no-print-directory chapters PROFILE=xray
-	$(BIN)/python notebooks/collect.py .run/xray results/xray75.json
+	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
 
 bench: .venv/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks

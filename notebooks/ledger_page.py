@@ -20,8 +20,8 @@ INTRO = """\
 
 Each row is a claim of the report, written down by the cell that tests it; the id leads to \
 the place where it is judged. How a claim about experiments or images stands is decided on \
-the report's own images: by the run of {date} (profile `{profile}`, commit `{commit}`), \
-whose numbers are in `{results}`. "This run" is the one that made these pages, with the \
+real images, the report's own 75 and, for COVID-19, a set under open licences: by the run \
+of {date} (profile `{profile}`, commit `{commit}`), whose numbers are in `{results}`. "This run" is the one that made these pages, with the \
 profile `{now}`. Claims of theory, ids beginning with T, do not depend on images.
 
 **{n} claims**: {counts}.
@@ -103,7 +103,7 @@ def row(claim, then, now, comparable):
 
 def table(letter, rows):
     """A group's heading and table."""
-    found = ["What is right"] if letter == "T" else ["Ours, on its images", "This run"]
+    found = ["What is right"] if letter == "T" else ["Ours, on real images", "This run"]
     head = ["Claim", "The report says", *found, "Verdict"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
     return "\n".join(["", f"## {GROUPS[letter]}", "", *lines, ""])
@@ -120,7 +120,7 @@ def page(folder, results):
         ) from None
     then = verdicts(measured["records"])
     parameters = [chapter.metadata["papermill"]["parameters"] for chapter in chapters]
-    on_its_images = any(p.get("dataset") == results.stem for p in parameters)
+    on_its_images = all("phantom" not in p.values() for p in parameters)
     rows, counts = {letter: [] for letter in GROUPS}, Counter()
     for claim in sorted(now, key=natural):
         comparable = on_its_images or claim.startswith("T")

@@ -49,7 +49,7 @@ def write(tmp_path, shown):
         content = {"provenance": provenance, "records": ledger.collect(notebook)}
         (tmp_path / name).write_text(json.dumps(content))
 
-    write("xray75.json")
+    write("measured.json")
     return write
 
 
@@ -58,7 +58,7 @@ def page(tmp_path):
     """Run the script; return the page, or what it says on a failure."""
 
     def page():
-        paths = tmp_path, tmp_path / "xray75.json", tmp_path / "ledger.md"
+        paths = tmp_path, tmp_path / "measured.json", tmp_path / "ledger.md"
         done = subprocess.run(
             [sys.executable, SCRIPT, *paths], capture_output=True, text=True, check=False
         )
@@ -125,7 +125,7 @@ def test_rows_in_natural_order_with_links(write, page):
 
 def test_verdicts_are_those_of_the_reports_images(write, page):
     write("01_one.ipynb", verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "t"))
-    write("xray75.json", verdict("E1", "3/4", "corrected"), verdict("T1", "t"))
+    write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "t"))
     text = page()
     table = rows(text)
     assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", "**corrected**"]
@@ -137,7 +137,7 @@ def test_verdicts_are_those_of_the_reports_images(write, page):
 def test_a_run_on_the_reports_images_shows_where_it_differs(write, page):
     verdicts = verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "new")
     write("01_one.ipynb", *verdicts, dataset="xray75")
-    write("xray75.json", verdict("E1", "3/4", "corrected"), verdict("T1", "old"))
+    write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "old"))
     table = rows(page())
     both = "**corrected** (this run: **reproduced**)"
     assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", both]
@@ -170,6 +170,6 @@ def test_a_claim_judged_twice_in_a_chapter_is_refused(write, page, tmp_path):
 def test_what_is_missing_is_named(write, page, tmp_path):
     assert "make book" in page()
     write("01_one.ipynb", verdict("E1"))
-    (tmp_path / "xray75.json").unlink()
+    (tmp_path / "measured.json").unlink()
     message = page()
-    assert "xray75.json" in message and "make results" in message
+    assert "measured.json" in message and "make results" in message

@@ -301,3 +301,9 @@ def test_a_stream_holds_one_image_at_a_time():
 def test_wrong_arguments_are_refused_at_once(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_chest_without_any_bubble_of_gas():
+    """One patient in some 1,600 has none; an empty list of shapes once ended in an error."""
+    image, _ = phantoms.radiograph(CHEST, patient=153, seed=1)
+    assert image.std() > 20

@@ -100,15 +100,15 @@ def report():
 
 
 @cache
-def results(dataset="xray75"):
+def results():
     """The records of the last measurement on real images, as :func:`collect` returns them."""
-    path = ROOT / "results" / f"{dataset}.json"
+    path = ROOT / "results" / "measured.json"
     return json.loads(path.read_text())["records"] if path.exists() else {}
 
 
-def measured(key, dataset="xray75"):
+def measured(key):
     """The text of a number measured on real images, from ``results/``, or "not measured yet"."""
-    return results(dataset).get(key, {"text": "not measured yet"})["text"]
+    return results().get(key, {"text": "not measured yet"})["text"]
 
 
 def quote(*keys):

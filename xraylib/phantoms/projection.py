@@ -163,9 +163,9 @@ def blobs(film, parts, into, merge=False, warp=None):
         warp: None, or displacements in x and y (cm, up to 0.5), each (height, width), that make
             the shapes irregular.
     """
-    b = np.array(parts, float).reshape(len(parts), -1)
-    if not len(b):
+    if not len(parts):
         return
+    b = np.array(parts, float).reshape(len(parts), -1)
     b[:, 6] -= film.slope(b[:, 1])
     b[:, :3] = film.place(b[:, :3])
     a_cos, a_sin = b[:, 3] * np.cos(b[:, 6]), b[:, 3] * np.sin(b[:, 6])
