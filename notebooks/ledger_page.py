@@ -21,7 +21,8 @@ INTRO = """\
 Each row is a claim of the report, written down by the cell that tests it; the id leads to \
 the place where it is judged. How a claim about experiments or images stands is decided on \
 real images, the report's own 75 and, for COVID-19, a set under open licences: by the run \
-of {date} (profile `{profile}`, commit `{commit}`), whose numbers are in `{results}`. "This run" is the one that made these pages, with the \
+of {date} (profile `{profile}`, commit `{commit}`), whose numbers are in `{results}`. \
+"This run" is the one that made these pages, with the \
 profile `{now}`. Claims of theory, ids beginning with T, do not depend on images.
 
 **{n} claims**: {counts}.
