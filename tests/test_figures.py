@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from xraylib import figures, ledger, models
-from xraylib.evaluation import proportion
+from xraylib.evaluation import evaluate, proportion
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +95,35 @@ def test_cumulative_variance_begins_at_one_component():
     np.testing.assert_allclose(ours.get_ydata(), [0.5, 0.8, 1.0])
     assert len(report.get_xdata()) == 23
     assert report.get_ydata()[-1] == pytest.approx(0.9026, abs=1e-4)
+
+
+def test_reliability_has_a_dot_a_bin_and_its_count_beside_it():
+    labels = [0, 1, 0, 1, 1, 1]
+    results = {
+        "ours": evaluate(labels, [0.12, 0.32, 0.32, 0.92, 0.92, 0.92]),
+        "another": evaluate(labels, [0.5] * 6),
+    }
+    axis = figures.reliability(results).axes[0]
+    ours, another = axis.collections
+    np.testing.assert_allclose(ours.get_offsets(), [[0.12, 0], [0.32, 0.5], [0.92, 1]])
+    np.testing.assert_allclose(another.get_offsets(), [[0.5, 4 / 6]])
+    assert np.all(np.diff(ours.get_sizes()) > 0)
+    assert [text.get_text() for text in axis.texts] == ["1", "2", "3", "6"]
+    assert list(axis.lines[0].get_xdata()) == list(axis.lines[0].get_ydata())  # the diagonal
+    assert ours.get_facecolor()[0][:3] == pytest.approx(matplotlib.colors.to_rgb("#009E73"))
+    assert ours.get_facecolor()[0][:3].tolist() != another.get_facecolor()[0][:3].tolist()
+    legend = [text.get_text() for text in axis.figure.legends[0].get_texts()]
+    assert legend[0] == f"ours (ECE {results['ours'].ece:.2f}, n = 6)" and len(legend) == 2
+
+
+def test_roc_runs_from_corner_to_corner_with_its_area_in_the_legend():
+    labels = [0, 0, 1, 1]
+    curves = {"ours": (labels, [0.1, 0.4, 0.35, 0.8]), "another": (labels, [0.1, 0.2, 0.8, 0.9])}
+    axis = figures.roc(curves).axes[0]
+    _, ours, another = axis.lines
+    np.testing.assert_allclose(ours.get_xydata(), [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]])
+    np.testing.assert_allclose(another.get_xydata(), [[0, 0], [0, 0.5], [0, 1], [1, 1]])
+    legend = [text.get_text() for text in axis.figure.legends[0].get_texts()]
+    assert legend == ["ours (AUC 0.75, n = 4)", "another (AUC 1.00, n = 4)"]
+    with pytest.raises(ValueError, match="third: expected labels of both classes"):
+        figures.roc({"third": ([1, 1], [0.2, 0.3])})

@@ -15,7 +15,7 @@ def main(arguments=None):
     command.add_argument("model", metavar="MODEL", help="a .keras file from training.save")
     command.add_argument("images", metavar="IMAGE", nargs="+", help="an image file")
     command = commands.add_parser("fetch", help="download an image set and check it")
-    command.add_argument("dataset", metavar="SET", help="its name, such as xray75")
+    command.add_argument("dataset", metavar="SET", help="its name: xray75 or covid")
     options = parser.parse_args(arguments)
     if options.command == "fetch":
         return _fetch(options.dataset)

@@ -1,8 +1,14 @@
-"""Scores with their k/n and interval."""
+"""Scores with their k/n and interval: what a binary classifier is worth on given images."""
 
+import html
+import textwrap
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 from scipy.stats import binomtest
+from sklearn import metrics
 
 
 class Proportion(NamedTuple):
@@ -38,3 +44,276 @@ def proportion(k, n, confidence=0.95):
         raise ValueError(f"expected whole numbers with 0 <= k <= n and n >= 1, got k={k}, n={n}")
     low, high = binomtest(int(k), int(n)).proportion_ci(confidence)
     return Proportion(int(k), int(n), float(low), float(high))
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; prints as "0.91 (0.85–0.96)". What is unknown is NaN."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self):
+        if np.isnan(self.value):
+            return "not defined"
+        if np.isnan(self.low):
+            return f"{self.value:.2f} (no interval)"
+        to = " to " if self.low < 0 else "–"
+        return f"{self.value:.2f} ({self.low:.2f}{to}{self.high:.2f})"
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryResult:
+    """What the scores of a binary classifier are worth; prints as a small table.
+
+    Attributes:
+        n: images.
+        threshold: an image with this score or more is called class 1.
+        class_names: of class 0 and class 1.
+        accuracy, sensitivity, specificity: Proportion, exact. All four of its numbers are NaN
+            where no image is of the class concerned.
+        auc: area under the ROC curve, Estimate, bootstrap; NaN where a class is absent.
+        brier: mean squared distance of score and label, Estimate, bootstrap; 0 is best, 0.25 is
+            what the constant score 0.5 gets.
+        ece: expected calibration error, 0..1. With few images in a bin it is well above 0 even for
+            a calibrated classifier.
+        reliability: DataFrame, a row a bin that holds images: mean_score, share (of class 1), n.
+        confusion: int (2, 2), rows the true class, columns what it was called.
+        notes: tuple of str, what a reader of the numbers must know.
+    """
+
+    n: int
+    threshold: float
+    class_names: tuple
+    accuracy: Proportion
+    sensitivity: Proportion
+    specificity: Proportion
+    auc: Estimate
+    brier: Estimate
+    ece: float
+    reliability: pd.DataFrame
+    confusion: np.ndarray
+    notes: tuple
+
+    def _tables(self):
+        first, second = map(str, self.class_names)
+        rows = {"images": f"{self.n}, {self.confusion[1].sum()} of them {second}"}
+        rows |= {"threshold": f"{self.threshold:.2f}, {second} from there on"}
+        for name in ("accuracy", "sensitivity", "specificity"):
+            share = getattr(self, name)
+            rows[name] = "not defined" if np.isnan(share.n) else share
+        rows |= {"AUC": self.auc, "Brier score": self.brier, "ECE": f"{self.ece:.2f}"}
+        called = pd.DataFrame(
+            self.confusion,
+            index=[f"true {first}", f"true {second}"],
+            columns=[f"called {first}", f"called {second}"],
+        )
+        return {name: str(value) for name, value in rows.items()}, called
+
+    def __str__(self):
+        rows, called = self._tables()
+        lines = [f"{name:<12} {value}" for name, value in rows.items()]
+        notes = [textwrap.fill(f"Note: {note}.", 88) for note in self.notes]
+        return "\n".join([*lines, called.to_string(), *notes])
+
+    def _repr_html_(self):
+        rows, called = self._tables()
+        notes = "".join(f"<p>Note: {html.escape(note)}.</p>" for note in self.notes)
+        return pd.Series(rows).to_frame().to_html(header=False) + called.to_html() + notes
+
+
+def evaluate(
+    labels,
+    scores,
+    *,
+    threshold=0.5,
+    groups=None,
+    class_names=("0", "1"),
+    bins=10,
+    draws=2000,
+    seed=0,
+):
+    """Judge the scores of a binary classifier.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) of class 1, 0..1.
+        threshold: an image with this score or more is called class 1.
+        groups: (n,), images of one patient share a value; the bootstrap draws whole groups. None:
+            each image is a group of its own.
+        class_names: of class 0 and class 1, for the tables.
+        bins: of equal width between 0 and 1, for reliability and ECE.
+        draws: of the bootstrap, 100 or more; those of one class only are left out of the AUC's
+            interval, and counted in the notes.
+        seed: of the bootstrap.
+
+    Returns:
+        BinaryResult.
+
+    Raises:
+        ValueError: labels, scores, groups or a setting are not as above.
+
+    Source: Clopper and Pearson 1934 for the shares; Efron and Tibshirani, An Introduction to the
+    Bootstrap (1993), for the percentile interval; Brier, Monthly Weather Review 78 (1950); Naeini
+    et al., AAAI 2015, for the ECE, here of class 1's score.
+    """
+    labels, groups = labels_and_groups(labels, groups)
+    scores, n = checked_scores(scores, labels), len(labels)
+    if not 0 <= threshold <= 1 or bins < 1 or draws < 100 or len(class_names) != 2:
+        raise ValueError(
+            "expected a threshold of 0..1, 1 bin or more, 100 draws or more and two class names, "
+            f"got threshold={threshold}, bins={bins}, draws={draws}, class_names={class_names}"
+        )
+    called = scores >= threshold
+    confusion = metrics.confusion_matrix(labels, called, labels=[0, 1])
+    specificity, sensitivity = (
+        proportion(row[i], row.sum()) if row.any() else Proportion(*[np.nan] * 4)
+        for i, row in enumerate(confusion)
+    )
+    auc, brier, notes = _bootstrap(labels, scores, groups, draws, seed)
+    several = len(np.unique(groups))
+    if several < n:
+        notes += [
+            f"the exact intervals of accuracy, sensitivity and specificity take all {n} images for "
+            f"independent, but these come in groups ({several}): they are too narrow"
+        ]
+    # A score on an edge belongs to the lower bin, as in sklearn.calibration.calibration_curve.
+    bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], scores)
+    reliability = (
+        pd.DataFrame({"mean_score": scores, "share": labels, "n": 1})
+        .groupby(bin_of)
+        .agg({"mean_score": "mean", "share": "mean", "n": "sum"})
+        .reset_index(drop=True)
+    )
+    gap = (reliability["share"] - reliability["mean_score"]).abs()
+    return BinaryResult(
+        n=n,
+        threshold=float(threshold),
+        class_names=tuple(class_names),
+        accuracy=proportion(confusion.trace(), n),
+        sensitivity=sensitivity,
+        specificity=specificity,
+        auc=auc,
+        brier=brier,
+        ece=float(np.average(gap, weights=reliability["n"])),
+        reliability=reliability,
+        confusion=confusion,
+        notes=tuple(notes),
+    )
+
+
+def _bootstrap(labels, scores, groups, draws, seed):
+    """AUC and Brier score, each with its percentile interval over draws of whole groups; notes."""
+    both = 0 < labels.sum() < len(labels)
+    squares = (scores - labels) ** 2
+    values = metrics.roc_auc_score(labels, scores) if both else np.nan, squares.mean()
+    notes = [] if both else [f"every image is of class {labels[0]}: an AUC needs both classes"]
+    members = np.unique(groups, return_inverse=True)[1]
+    count = members.max() + 1
+    if count == 1:
+        notes += ["all images are of one group: the bootstrap needs several for an interval"]
+        return *(Estimate(float(value), np.nan, np.nan) for value in values), notes
+    rank = np.unique(scores, return_inverse=True)[1]
+
+    def statistics(drawn):
+        weights = np.bincount(drawn, minlength=count)[members]
+        # The AUC as Mann and Whitney's U: scikit-learn's takes milliseconds, each draw.
+        ones, zeros = (np.bincount(rank, weights * (labels == label)) for label in (1, 0))
+        pairs = ones.sum() * zeros.sum()
+        auc = ones @ (zeros.cumsum() - zeros / 2) / pairs if pairs else np.nan
+        return auc, np.average(squares, weights=weights)
+
+    rng = np.random.default_rng(seed)
+    drawn = np.array([statistics(rng.integers(count, size=count)) for _ in range(draws)]).T
+    kept = drawn[:, ~np.isnan(drawn[0])]
+    if both and kept.shape[1] < draws:
+        left_out = draws - kept.shape[1]
+        notes += [f"{left_out} of {draws} bootstrap draws held one class only and are left out"]
+    intervals = [
+        np.quantile(each, (0.025, 0.975)) if len(each) else (np.nan, np.nan)
+        for each in (kept[0], drawn[1])
+    ]
+    if len(kept[0]) and np.ptp(kept[0]) == 0:
+        why = "these scores separate the classes perfectly, and " if values[0] in (0, 1) else ""
+        notes += [
+            f"{why}every bootstrap draw gave the same AUC: the bootstrap cannot see beyond these "
+            "images, and that interval is no sign of certainty; the exact intervals of sensitivity "
+            "and specificity say more"
+        ]
+    pairs = zip(values, intervals, strict=True)
+    return *(Estimate(float(value), *map(float, interval)) for value, interval in pairs), notes
+
+
+def choose_threshold(labels, scores, *, sensitivity=None):
+    """A decision threshold; choose it on other images than those that it is judged on.
+
+    Args:
+        labels: (n,) of 0 and 1, both.
+        scores: (n,) of class 1, 0..1.
+        sensitivity: the share of class 1 that must be found, above 0 and up to 1; None weighs
+            sensitivity and specificity alike.
+
+    Returns:
+        float 0..1, half-way between a score and the next lower one: where sensitivity plus
+        specificity is largest, or where specificity is largest with the wanted sensitivity. Of
+        equals the highest.
+
+    Raises:
+        ValueError: bad input, or one class only.
+
+    Source: Youden, Index for rating diagnostic tests, Cancer 3 (1950).
+    """
+    labels, _ = labels_and_groups(labels)
+    scores = checked_scores(scores, labels)
+    if labels.min() == labels.max():
+        raise ValueError(
+            f"expected images of both classes to choose a threshold on, got class {labels[0]} only"
+        )
+    if sensitivity is not None and not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity: expected a share above 0 and up to 1, got {sensitivity}")
+    fpr, tpr, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    # Rounded, as 2/3 - 0 and 1 - 1/3 are equals.
+    good = np.round(tpr - fpr, 12) if sensitivity is None else tpr >= sensitivity
+    chosen = thresholds[1:][np.argmax(good[1:])]  # the first is infinite; of equals the highest
+    below = scores[scores < chosen].max(initial=0)
+    middle = (chosen + below) / 2
+    return float(middle if middle > below else chosen)  # between neighbouring floats is nothing
+
+
+def labels_and_groups(labels, groups=None):
+    """Check labels and groups.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        groups: (n,) of anything but missing values; None: each image is a group of its own.
+
+    Returns:
+        (labels, groups): int64 (n,) and (n,).
+
+    Raises:
+        ValueError: they are not as above, or there are none.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not len(labels) or not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            "labels: expected 0 or 1 for each image, got shape "
+            f"{labels.shape} with values {pd.unique(labels.ravel())[:5].tolist()}"
+        )
+    groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    if groups.shape != labels.shape or pd.isna(groups).any():
+        raise ValueError(
+            f"groups: expected a group for each of the {len(labels)} images, got shape "
+            f"{groups.shape} with {np.sum(pd.isna(groups))} missing values"
+        )
+    return labels.astype(np.int64), groups
+
+
+def checked_scores(scores, labels):
+    """Scores as float64 (n,); ValueError unless each of the labels has one of 0..1."""
+    scores = np.asarray(scores, np.float64)
+    if scores.shape != labels.shape or not np.all((scores >= 0) & (scores <= 1)):
+        raise ValueError(
+            f"scores: expected a number of 0..1 for each of the {len(labels)} images, got the "
+            f"shape {scores.shape} with values such as {scores.ravel()[:5]}"
+        )
+    return scores

@@ -1,10 +1,12 @@
 """One function for each kind of figure of the book, in one visual language."""
 
+import itertools
 import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
+from sklearn import metrics
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; one meaning a colour throughout.
 COLOURS = {
@@ -200,6 +202,75 @@ def cumulative_variance(ours, report=None):
     axis.set_xticks([1, *range(10, len(ours) + 1, 10)])
     axis.legend(loc="lower right")
     return figure
+
+
+def reliability(results):
+    """How often a score is right: share of class 1 against mean score, a dot a bin.
+
+    Args:
+        results: dict from a name, a key of COLOURS or any other, to an
+            ``evaluation.BinaryResult``.
+
+    Returns:
+        matplotlib Figure; a dot has the number of its images beside it and grows with it, and a
+        calibrated classifier's dots lie on the dashed diagonal.
+    """
+    figure, axis = _unit_square("mean score", "share of class 1")
+    for index, (name, result) in enumerate(results.items()):
+        colour, bins = _colours(results)[index], result.reliability
+        label = f"{name} (ECE {result.ece:.2f}, n = {result.n})"
+        axis.plot(bins["mean_score"], bins["share"], color=colour, linewidth=1, label=label)
+        sizes = 12 + 240 * bins["n"] / result.n
+        axis.scatter(bins["mean_score"], bins["share"], sizes, colour, alpha=0.7, linewidths=0)
+        for x, y, n in bins.itertuples(index=False):
+            axis.annotate(
+                str(n), (x, y), (0, -15 if index % 2 else 8), textcoords="offset points",
+                ha="center", fontsize=7, color=colour,
+            )  # fmt: skip
+    _legend_below(axis)
+    return figure
+
+
+def roc(curves):
+    """Sensitivity against false alarms at every threshold, a line a classifier.
+
+    Args:
+        curves: dict from a name, a key of COLOURS or any other, to (labels, scores): (n,) of 0 and
+            1, both, and (n,) of class 1.
+
+    Returns:
+        matplotlib Figure; the legend has the areas under the curves, and guessing follows the
+        dashed diagonal.
+
+    Raises:
+        ValueError: labels of one class only.
+    """
+    figure, axis = _unit_square("1 - specificity", "sensitivity")
+    for (name, (labels, scores)), colour in zip(curves.items(), _colours(curves), strict=True):
+        if len(np.unique(labels)) != 2:
+            raise ValueError(f"{name}: expected labels of both classes, got {np.unique(labels)}")
+        false_alarms, sensitivity, _ = metrics.roc_curve(labels, scores)
+        label = f"{name} (AUC {metrics.roc_auc_score(labels, scores):.2f}, n = {len(labels)})"
+        axis.plot(false_alarms, sensitivity, color=colour, label=label)
+    _legend_below(axis)
+    return figure
+
+
+def _unit_square(xlabel, ylabel):
+    figure, axis = plt.subplots(figsize=(4.2, 4.6), layout="constrained")
+    axis.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1)
+    axis.set(xlim=(-0.08, 1.08), ylim=(-0.08, 1.08), xlabel=xlabel, ylabel=ylabel, aspect="equal")
+    return figure, axis
+
+
+def _legend_below(axis):
+    axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", fontsize=8)
+
+
+def _colours(names):
+    """Those that mean a name, and for other names the next ones."""
+    rest = itertools.cycle(COLOURS[name] for name in reversed(COLOURS) if name not in names)
+    return [COLOURS[name] if name in COLOURS else next(rest) for name in names]
 
 
 # Names of layers that end a stage: Inception V3's blocks, EfficientNet-Lite0's stages.

@@ -17,7 +17,7 @@ class Recipe:
     """The report's network (section 4) with all its settings.
 
     A recipe is a function ``(train, labels, test, seed) -> scores`` for
-    :func:`xraylib.evaluation.cross_validate`, on images that went through :meth:`prepare`.
+    :func:`xraylib.validation.cross_validate`, on images that went through :meth:`prepare`.
 
     Attributes:
         source, weights, scaling, trainable: see :func:`xraylib.models.report_network`.

@@ -1,0 +1,309 @@
+"""Repeated, grouped cross-validation that goes on where it stopped; two models compared by it.
+
+Nothing here imports TensorFlow: a worker loads what its model needs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from scipy import special, stats
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
+
+from xraylib import evaluation
+from xraylib import store as _store
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """The out-of-fold scores of a model: each image judged by models that had not seen its group.
+
+    Attributes:
+        labels: int (n,), 0 or 1.
+        scores: float64 (seeds, n), 0..1, of class 1.
+        fold: int (seeds, n), the fold that held the image out.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    fold: np.ndarray
+
+    @property
+    def right(self):
+        """bool (seeds, n), whether the image, called class 1 from 0.5, was called what it is."""
+        return (self.scores >= 0.5) == self.labels
+
+    @property
+    def correct(self):
+        """int (seeds,), how many of the n images were right."""
+        return self.right.sum(axis=1)
+
+    @property
+    def accuracies(self):
+        """float64 (seeds, folds), share of a fold's images that were right."""
+        folds = range(self.fold.max() + 1)
+        return np.stack([np.mean(self.right, 1, where=self.fold == k) for k in folds], axis=1)
+
+
+def cross_validate(model, images, labels, groups, *, seeds=5, folds=5, store=None, progress=True):
+    """Score each image by a model that was trained without its group, once a seed.
+
+    The seeds × folds trainings run through joblib: on all cores, or as a surrounding
+    ``joblib.parallel_config`` says, such as ``n_jobs=1`` for one after the other or ``"dask"`` for
+    the workers of a Dask cluster. The images travel with each fold (Dask warns if they are many),
+    so that a worker that dies takes nothing with it but the fold it was at, which is run again.
+
+    Args:
+        model: a scikit-learn classifier, which gets images flattened to rows and, where it has a
+            ``random_state``, the seed; or a function
+            ``model(train_images, train_labels, test_images, seed)`` that returns a score of class 1
+            for each test image, (m,) in 0..1.
+        images: (n, ...) array, or a list of n arrays.
+        labels: (n,) of 0 and 1.
+        groups: (n,), images of one patient share a value and are never divided between training
+            and test; None: each image is a group of its own.
+        seeds: how often; seed 0, 1, 2, ... shuffles the folds and goes to the model.
+        folds: parts that the groups are divided into, classes as even as the groups permit.
+        store: folder to keep finished folds in. What it holds is not computed again as long as
+            data, folds, model, xraylib and the libraries are the same, see
+            :func:`xraylib.store.key`.
+        progress: show a bar on stderr.
+
+    Returns:
+        CrossValidation.
+
+    Raises:
+        ValueError: bad input, a fold that leaves one class only to train on or nothing to test on,
+            or a model that a store cannot tell from others. Test images of one class are no error.
+        RuntimeError: the model failed; says at which seed and fold. What was finished before is in
+            the store.
+    """
+    labels, groups = evaluation.labels_and_groups(labels, groups)
+    images = images if isinstance(images, (np.ndarray, list)) else np.asarray(images)
+    if len(images) != len(labels):
+        raise ValueError(f"expected a label an image, got {len(labels)} for {len(images)} images")
+    if seeds < 1 or folds < 2:
+        raise ValueError(f"expected 1 seed and 2 folds or more, got seeds={seeds}, folds={folds}")
+    classifier = isinstance(model, BaseEstimator) and is_classifier(model)
+    if not classifier and (not callable(model) or isinstance(model, (type, BaseEstimator))):
+        raise ValueError(
+            "model: expected a scikit-learn classifier or a function (train_images, train_labels, "
+            f"test_images, seed) -> scores, got {model!r}"
+        )
+    fold = np.stack([_folds(labels, groups, folds, seed) for seed in range(seeds)])
+    scores = np.empty(fold.shape)
+    paths, todo = {}, []
+    if store is not None:
+        store = Path(store)
+        if store.exists() and not store.is_dir():
+            raise ValueError(f"store: expected a folder, but {store} is a file")
+        store.mkdir(parents=True, exist_ok=True)
+        key = _store.key(model, images, labels, groups, folds)
+        paths = {job: store / f"{key}-{job[0]}-{job[1]}.npz" for job in np.ndindex(seeds, folds)}
+    for seed, number in np.ndindex(seeds, folds):
+        test = fold[seed] == number
+        kept = _store.read(paths[seed, number], test.sum()) if paths else None
+        if kept is None:
+            todo.append((model, images, labels, test, seed, number))
+        else:
+            scores[seed, test] = kept
+    with joblib.parallel_config() as around:
+        n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
+    # A fold is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
+    # they would be lost for good.
+    finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(
+        joblib.delayed(_fold)(job) for job in todo
+    )
+    total = seeds * folds
+    with tqdm(total=total, initial=total - len(todo), unit="fold", disable=not progress) as bar:
+        for seed, number, found in finished:
+            if paths:
+                _store.write(paths[seed, number], found)
+            scores[seed, fold[seed] == number] = found
+            bar.update()
+    return CrossValidation(labels, scores, fold)
+
+
+def _folds(labels, groups, folds, seed):
+    """Which fold holds each image out, int (n,)."""
+    fold = np.empty(len(labels), np.int64)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for number, (train, test) in enumerate(splitter.split(labels, labels, groups)):
+        fold[test] = number
+        classes = np.unique(labels[train])
+        if len(classes) < 2 or not len(test):
+            lack = f"only class {classes[0]} to train on" if len(test) else "nothing to test on"
+            patients = [len(np.unique(groups[labels == label])) for label in (0, 1)]
+            raise ValueError(
+                f"seed {seed}, fold {number} of {folds}: {lack}; {patients[0]} groups have images "
+                f"of class 0 and {patients[1]} of class 1: take fewer folds, or more groups"
+            )
+    return fold
+
+
+def _fold(job):
+    """Train without a fold and score it: (seed, number, scores)."""
+    model, images, labels, test, seed, number = job
+    train, held_out = (
+        images[part] if isinstance(images, np.ndarray) else [images[i] for i in part.nonzero()[0]]
+        for part in (~test, test)
+    )
+    try:
+        if isinstance(model, BaseEstimator):
+            scores = _classify(model, train, labels[~test], held_out, seed)
+        else:
+            scores = model(train, labels[~test], held_out, seed)
+        scores = np.asarray(scores, np.float64)
+        if not _store.are_scores(scores, len(held_out)):
+            raise ValueError(
+                f"expected a score of 0..1 for each of {len(held_out)} images, got the shape "
+                f"{scores.shape} with values such as {scores.ravel()[:5]}"
+            )
+    except Exception as error:  # a model raises whatever its parts raise
+        raise RuntimeError(
+            f"seed {seed}, fold {number}: the model failed: {type(error).__name__}: {error}"
+        ) from error
+    return seed, number, scores
+
+
+def _classify(model, train, labels, test, seed):
+    model = clone(model)
+    random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+    model.set_params(**dict.fromkeys(random, seed))
+    train, test = (np.asarray(part).reshape(len(part), -1) for part in (train, test))
+    model.fit(train, labels)
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(test)[:, 1]
+    return special.expit(model.decision_function(test))  # 0.5 where the decision changes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same images; prints as a sentence.
+
+    Attributes:
+        difference: accuracy of the first minus accuracy of the second, Estimate.
+        p: two-sided, of the hypothesis that they are equally good; NaN where it has no answer.
+        method: name of the test.
+        needed: how many images would settle a difference of the size seen, with 80 % power at a
+            level of 5 %; None where no difference was seen. It takes images for independent.
+    """
+
+    difference: evaluation.Estimate
+    p: float
+    method: str
+    needed: int | None
+
+    def __str__(self):
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        if np.isnan(self.p):
+            p = "p not defined: every fold shows the same difference"
+        advice = f"about {self.needed} images would settle one of this size in 4 of 5 studies"
+        if self.needed is None:
+            advice = "no difference was seen that more images could settle"
+        return f"difference {self.difference}, {p} ({self.method}); {advice}"
+
+
+def compare(a, b):
+    """Compare two models that were cross-validated on the same folds.
+
+    Args:
+        a: CrossValidation of the one model.
+        b: of the other, with the same labels, groups, seeds and folds.
+
+    Returns:
+        Comparison of the accuracies, fold by fold.
+
+    Raises:
+        ValueError: labels or folds differ.
+
+    Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003):
+    folds share training images, so the variance of J differences is not s²/J but
+    (1/J + n_test/n_train) s², with J - 1 degrees of freedom; for repeated folds Bouckaert and
+    Frank, PAKDD 2004.
+    """
+    if a.fold.shape != b.fold.shape or (a.fold != b.fold).any() or (a.labels != b.labels).any():
+        raise ValueError(
+            "expected two cross-validations of the same images in the same folds, but labels or "
+            "folds differ; run both with the same labels, groups, seeds and folds"
+        )
+    differences = (a.accuracies - b.accuracies).ravel()
+    folds = a.accuracies.shape[1]
+    mean, count = differences.mean(), differences.size
+    spread = np.sqrt((1 / count + 1 / (folds - 1)) * differences.var(ddof=1))
+    if np.ptp(differences) < 1e-12:  # rounding alone
+        low = high = np.nan
+        p = 1.0 if abs(mean) < 1e-12 else np.nan
+    else:
+        low, high = stats.t.interval(0.95, count - 1, mean, spread)
+        p = 2 * stats.t.sf(abs(mean) / spread, count - 1)
+    difference = evaluation.Estimate(float(mean), float(low), float(high))
+    method = f"corrected resampled t test, {count} folds"
+    return Comparison(difference, float(p), method, _needed(a.right, b.right))
+
+
+def compare_once(labels, scores_a, scores_b, *, threshold=0.5):
+    """Compare two models on one set of images that neither was trained on.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores_a: (n,), of class 1 by the one model, 0..1.
+        scores_b: by the other.
+        threshold: an image with this score or more is called class 1.
+
+    Returns:
+        Comparison of the accuracies, of which the interval is no test: near p = 0.05 the two can
+        disagree.
+
+    Raises:
+        ValueError: bad input.
+
+    Source: McNemar, Psychometrika 12 (1947), with the exact binomial distribution; the interval is
+    method 10 of Newcombe, Statistics in Medicine 17 (1998), 2635. Both take images for independent.
+    """
+    labels, _ = evaluation.labels_and_groups(labels)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold: expected a number of 0..1, got {threshold}")
+    a, b = (
+        (evaluation.checked_scores(scores, labels) >= threshold) == labels
+        for scores in (scores_a, scores_b)
+    )
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    difference = evaluation.Estimate(*map(float, (a.mean() - b.mean(), *_paired_interval(a, b))))
+    return Comparison(difference, float(p), "exact McNemar test", _needed(a, b))
+
+
+def _paired_interval(a, b):
+    """Newcombe's interval of the difference in accuracy, from where each of two models is right."""
+    n = len(a)
+    low, high = zip(
+        *(stats.binomtest(int(x.sum()), n).proportion_ci(method="wilson") for x in (a, b)),
+        strict=True,
+    )
+    product = np.sum(a & b) * np.sum(~a & ~b) - np.sum(a & ~b) * np.sum(b & ~a)
+    margins = np.prod([part.sum() for x in (a, b) for part in (x, ~x)], dtype=float)
+    product = max(product - n / 2, 0) if product > 0 else product
+    phi = product / np.sqrt(margins) if margins else 0.0
+
+    def width(down, up):
+        return np.sqrt(down**2 - 2 * phi * down * up + up**2)
+
+    a, b = a.mean(), b.mean()
+    return a - b - width(a - low[0], high[1] - b), a - b + width(b - low[1], high[0] - a)
+
+
+def _needed(a, b):
+    """Connor, Sample size for testing differences in proportions for the paired-sample design,
+    Biometrics 43 (1987), from where each of two models is right.
+    """
+    only_a, only_b = np.mean(a & ~b), np.mean(b & ~a)
+    discordant, difference = only_a + only_b, abs(only_a - only_b)
+    if difference < 1e-12:
+        return None
+    level, power = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
+    root = level * np.sqrt(discordant) + power * np.sqrt(discordant - difference**2)
+    return max(6, int(np.ceil((root / difference) ** 2)))  # with 5 the exact test's p is 0.06
