@@ -39,11 +39,11 @@ def test_all_chapters_are_reached_from_the_first_page():
 
 def test_figures_have_captions_and_alternative_texts():
     for page in CHAPTERS:
-        if page.stem in ("05_evaluation", "06_covid19", "ledger"):
-            continue  # no figures yet, or none at all
+        if page.stem == "ledger":
+            continue  # tables only
         html = page.read_text()
         images = re.findall(r"<img[^>]*src=\"\.\./_images[^>]*>", html)
-        assert len(images) >= 5
+        assert len(images) >= 4
         for image in images:
             alt = re.search(r"alt=\"([^\"]*)\"", image)
             assert alt and " " in alt.group(1), image
