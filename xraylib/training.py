@@ -226,12 +226,16 @@ def fit_top(top, cache, labels, *, validation=None, epochs=20, seed=0):
 
 def _fit_top(top, cache, labels, validation=None, *, seed, **settings):
     # Image i starts with its own draw, so that an epoch mixes them.
-    first = np.random.default_rng([seed, 1]).integers(len(cache), size=len(labels))
+    held, count = [cache], len(cache)
+    first = np.random.default_rng([seed, 1]).integers(count, size=len(labels))
 
     def draw(chosen, epoch, rng):
-        return cache[(first[chosen] + epoch) % len(cache), chosen].astype("float32")
+        return held[0][(first[chosen] + epoch) % count, chosen].astype("float32")
 
-    return _fit(top, draw, labels, validation, seed=seed, **settings)
+    try:
+        return _fit(top, draw, labels, validation, seed=seed, **settings)
+    finally:
+        held.clear()  # TensorFlow keeps the pipeline's function, and would keep the features too
 
 
 def _fit(
