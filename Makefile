@@ -48,8 +48,9 @@ notebooks/profiles/$(PROFILE).yml:
 
 test: book  ## all tests: the package, the pipeline, the chapters' tables
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 $(wildcard notebooks/[0-9]*.ipynb)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=600 \
+		$(wildcard notebooks/[0-9]*.ipynb)
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(MAKE) --no-print-directory chapters PROFILE=xray
