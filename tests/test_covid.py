@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.test_datasets import serve
+from tests.test_datasets import only_a_cache, serve
 from xraylib import datasets, download, images
 from xraylib.datasets import DatasetError, Source
 
@@ -36,10 +36,7 @@ def encoded(image, kind="PNG", **options):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Originals in site/o/r/abc/images, what becomes of them in site/films, and a cache."""
-    for name in ("XRAYLIB_DATA", "XRAYLIB_MIRROR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XRAYLIB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    only_a_cache(tmp_path, monkeypatch)
     rng = np.random.default_rng(0)
     noise = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
     pictures = [Image.fromarray(noise(20, 30, 3)).resize((900, 600)), noise(20, 30, 4)]

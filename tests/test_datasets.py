@@ -62,13 +62,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with stand-in files in site/standin, and an environment that names only a cache."""
+def only_a_cache(tmp_path, monkeypatch):
+    """An environment that names a cache of its own, and neither a folder nor a mirror."""
     for name in ("XRAYLIB_DATA", "XRAYLIB_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XRAYLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with stand-in files in site/standin, and an environment that names only a cache."""
+    only_a_cache(tmp_path, monkeypatch)
     rng = np.random.default_rng(0)
     rows = []
     for i, (file, label) in enumerate(zip(FILES, LABELS, strict=True)):

@@ -173,3 +173,8 @@ def test_what_is_missing_is_named(write, page, tmp_path):
     (tmp_path / "measured.json").unlink()
     message = page()
     assert "measured.json" in message and "make results" in message
+
+
+def test_a_range_is_one_value_where_its_ends_look_alike():
+    assert ledger.span([11, 9, 10]) == "9 to 11"
+    assert ledger.span([0.861, 0.859], 2) == "0.86"

@@ -274,7 +274,7 @@ def randomise(model, seed=0, after=None):
     kept = 0 if after is None else 1 + model.layers.index(_layer(model, after))
     copy = keras.models.clone_model(model)
     # A stream of its own: a source that was never trained must not get its own weights back.
-    models._draw(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
+    models.draw_kernels(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
     for old, new in zip(model.layers[:kept], copy.layers[:kept], strict=True):
         new.set_weights(old.get_weights())
     return copy

@@ -28,6 +28,12 @@ def record(key, value, text=None):
     _glue(key, str(value) if text is None else text, json.dumps(value))
 
 
+def span(values, digits=0):
+    """A range as text, "9 to 11", or the one value if it is one; each with so many digits."""
+    ends = [f"{value:.{digits}f}" for value in (min(values), max(values))]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
 VERDICTS = ("reproduced", "corrected", "not supported")
 # What a target can be called and a link can show unchanged: no blanks, brackets or underscores.
 _CLAIM = re.compile(r"[EDT]([.-]?[A-Za-z0-9])+")

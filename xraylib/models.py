@@ -66,7 +66,7 @@ def efficientnet_lite0(
     x = layers.Identity(name="features")(x)
     model = keras.Model(images, _classifier(x) if include_top else x, name="efficientnet_lite0")
     if weights is None:
-        _draw(model, seed)
+        draw_kernels(model, seed)
     else:
         _weights.load_lite0(model, None if weights == "imagenet" else weights)
     return model
@@ -141,7 +141,7 @@ def inception_v3(
     x = layers.Identity(name="features")(source.get_layer("mixed10").output)
     model = keras.Model(images, _classifier(x) if include_top else x, name="inception_v3")
     if path is None:
-        _draw(model, seed)
+        draw_kernels(model, seed)
     elif include_top:
         model.get_layer("logits").set_weights(source.get_layer("predictions").get_weights())
     return model
@@ -282,7 +282,7 @@ def _classifier(features):
     return layers.Softmax(dtype="float32", name="predictions")(x)
 
 
-def _draw(model, seed):
+def draw_kernels(model, seed):
     """Random kernels that keep the signal's size from layer to layer (He et al. 2015)."""
     seeds = _seeds(seed, "source")
     for layer in model.layers:
