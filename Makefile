@@ -1,34 +1,43 @@
 # The book in a few targets; `make help` lists them.
 PYTHON  ?= python3
 PROFILE ?= phantom
+PORT    ?= 8000
 BIN      := .venv/bin
 RUN      := .run/$(PROFILE)
 CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
-HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib notebooks/*.py) \
-            notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
-PAGES    := _config.yml $(wildcard book/*.md book/*.yml book/*.bib book/_static/*)
+HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib) \
+            notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
+PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_*/*.* results/*)
+# All pages each time: Sphinx misses changes of styles, scripts and extensions.
+BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
+CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
 
 # The environment's own kernel, not one of the same name in the home folder.
 export JUPYTER_PREFER_ENV_PATH = 1
 export TF_CPP_MIN_LOG_LEVEL = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters test results bench serve lock clean FORCE
+.PHONY: help book chapters pdf serve test links results bench lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
-book: .run/html  ## execute what changed and render the book (PROFILE=phantom, xray or report)
+book: .run/html  ## execute what changed and render the book (PROFILE=phantom, xray or report; FILMS=phantom to publish)
 	@echo "book/_build/html/index.html"
 
 chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
 .run/html: $(CHAPTERS) $(PAGES) .run/profile
-	mkdir -p book/chapters && rm -f book/chapters/*.ipynb && cp -p $(CHAPTERS) book/chapters/
-	$(BIN)/python notebooks/ledger_page.py book/chapters results/measured.json book/chapters/ledger.md
-	$(BIN)/jupyter-book build book --path-output book --config _config.yml -W --keep-going -q
+	$(if $(FILMS),$(MAKE) --no-print-directory chapters PROFILE=$(FILMS))
+	$(BIN)/python book/_pages/write.py $(RUN) results/measured.json book/chapters $(FILMS:%=--films .run/%)
+	$(BUILD)
 	touch $@
+
+pdf: book  ## the whole book as one file, printed by Chromium (CHROMIUM=path)
+	@test -n "$(CHROMIUM)" || { echo "pdf: found no Chromium; install it, or name one: CHROMIUM=path" >&2; exit 1; }
+	$(BUILD) --builder singlehtml
+	$(BIN)/python book/_pages/print.py "$(CHROMIUM)" book/_build/singlehtml/index.html book/_build/book.pdf
 
 $(RUN)/%.ipynb: notebooks/%.ipynb $(HOUSE)
 	$(BIN)/python notebooks/run.py $< $@ --profile notebooks/profiles/$(PROFILE).yml
@@ -36,15 +45,21 @@ $(RUN)/%.ipynb: notebooks/%.ipynb $(HOUSE)
 notebooks/profiles/$(PROFILE).yml:
 	@echo "PROFILE=$(PROFILE): there is no $@; known: $(basename $(notdir $(wildcard notebooks/profiles/*.yml)))" >&2; exit 1
 
-# Changes only when another profile is asked for.
+# Changes only when another profile, or other films, are asked for.
 .run/profile: FORCE
-	@mkdir -p .run; echo $(PROFILE) | cmp -s - $@ || echo $(PROFILE) > $@
+	@mkdir -p .run; echo $(PROFILE) $(FILMS) | cmp -s - $@ || echo $(PROFILE) $(FILMS) > $@
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+
+serve: book  ## show the book at http://localhost:8000 (PORT); what is edited runs and renders again
+	$(BIN)/python book/_pages/serve.py $(PROFILE) $(PORT)
+
+links: book  ## ask every address that the book links to
+	$(BUILD) --builder linkcheck
 
 test: book  ## all tests: the package, the pipeline, the chapters' tables
 	$(BIN)/ruff check .
@@ -55,17 +70,17 @@ test: book  ## all tests: the package, the pipeline, the chapters' tables
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(MAKE) --no-print-directory chapters PROFILE=xray
 	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
+	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
 
 bench: .venv/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks
-
-serve: book  ## show the book at http://localhost:8000
-	$(BIN)/python -m http.server 8000 --bind localhost --directory book/_build/html
 
 lock: .venv/ready  ## refresh requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --upgrade --generate-hashes \
 		--no-annotate --extra cpu --extra dicom --extra book --extra test --extra lock \
 		--custom-compile-command "make lock" --quiet -o requirements.lock
+	sed -i.old -E "s/(tensorflow\[and-cuda\]==).*/\1$$(sed -nE 's/^tensorflow==([0-9.]+).*/\1/p' requirements.lock)/" environment.yml
+	rm environment.yml.old
 
 clean:  ## remove what was generated; the environment and downloads stay
 	rm -rf .run book/_build book/chapters

@@ -4,12 +4,12 @@ Each row alternates the ways, takes the best of several rounds, and prints a rat
 depend on the machine and on what else it does; ratios travel better.
 """
 
-from benchmarks import augmentation, phantoms, reduction
+from benchmarks import augmentation, pages, phantoms, reduction
 
 
 def main():
     """Run every benchmark and print its table."""
-    for benchmark in (augmentation, phantoms, reduction):
+    for benchmark in (augmentation, phantoms, reduction, pages):
         benchmark.run()
 
 

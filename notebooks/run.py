@@ -14,6 +14,7 @@ import nbformat
 import papermill
 import yaml
 from papermill.exceptions import PapermillException, PapermillExecutionError
+from provenance import provenance
 
 
 def declared(notebook):
@@ -58,6 +59,7 @@ def execute(notebook, output, profile):
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.stem + ".partial.ipynb")
     stderr = output.with_suffix(".stderr.txt")
+    made = provenance()  # of the state that runs, which may change before it ends
     start = time.perf_counter()
     terminal = os.fdopen(os.dup(2), "w")
     try:
@@ -93,7 +95,7 @@ def execute(notebook, output, profile):
     executed.metadata["xraylib"] = {
         "profile": profile.stem,
         "seconds": round(time.perf_counter() - start, 1),
-    }
+    } | made
     nbformat.write(executed, partial)
     partial.replace(output)
     return None

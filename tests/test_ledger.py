@@ -8,11 +8,17 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from xraylib import ledger
 
-SCRIPT = Path(__file__).resolve().parent.parent / "notebooks/ledger_page.py"
+SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
+
+
+COVER = {
+    f"covid.{key}": {"value": [1, 2, 0.0, 1.0], "text": "1/2"}
+    for key in ("whole.accuracy", "blind.accuracy", "meta.original_format")
+}
 
 
 @pytest.fixture
@@ -39,14 +45,17 @@ def write(tmp_path, shown):
         shown.clear()
         for each in verdicts:
             ledger.verdict(**each)
-        run = {"profile": dataset, "seconds": 1}
+        run = {"profile": dataset, "seconds": 1, "date": "2026-01-03", "commit": "def5678"}
+        run |= {"processor": "a processor", "cores": 2, "graphics": [], "system": "a system"}
+        run |= {"python": "3.11", "packages": {}}
         metadata = {"xraylib": run, "papermill": {"parameters": {"dataset": dataset}}}
-        notebook = new_notebook(cells=[new_code_cell(outputs=shown[:])], metadata=metadata)
+        cells = [new_markdown_cell("# One"), new_code_cell(outputs=shown[:])]
+        notebook = new_notebook(cells=cells, metadata=metadata)
         if name.endswith(".ipynb"):
             nbformat.write(notebook, tmp_path / name)
             return
-        provenance = {"profile": "xray", "date": "2026-01-02", "commit": "abc1234"}
-        content = {"provenance": provenance, "records": ledger.collect(notebook)}
+        provenance = run | {"profile": "xray", "date": "2026-01-02", "commit": "abc1234"}
+        content = {"provenance": provenance, "records": ledger.collect(notebook) | COVER}
         (tmp_path / name).write_text(json.dumps(content))
 
     write("measured.json")
@@ -58,13 +67,14 @@ def page(tmp_path):
     """Run the script; return the page, or what it says on a failure."""
 
     def page():
-        paths = tmp_path, tmp_path / "measured.json", tmp_path / "ledger.md"
+        paths = tmp_path, tmp_path / "measured.json", tmp_path / "pages"
         done = subprocess.run(
             [sys.executable, SCRIPT, *paths], capture_output=True, text=True, check=False
         )
+        written = paths[-1] / "ledger.md"
         assert "Traceback" not in done.stderr
-        assert (done.returncode == 0) == paths[-1].exists()
-        return paths[-1].read_text() if done.returncode == 0 else done.stderr
+        assert (done.returncode == 0) == written.exists()
+        return written.read_text() if done.returncode == 0 else done.stderr
 
     return page
 
@@ -128,9 +138,9 @@ def test_verdicts_are_those_of_the_reports_images(write, page):
     write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "t"))
     text = page()
     table = rows(text)
-    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", "**corrected**"]
-    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "**open**"]
-    assert table["[T1](T1)"] == ["theirs", "t", "**corrected**"]
+    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", "[corrected](judged-E1)"]
+    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "[open](judged-E2)"]
+    assert table["[T1](T1)"] == ["theirs", "t", "[corrected](judged-T1)"]
     assert "**3 claims**: 2 corrected, 1 open." in text
 
 
@@ -139,10 +149,10 @@ def test_a_run_on_the_reports_images_shows_where_it_differs(write, page):
     write("01_one.ipynb", *verdicts, dataset="xray75")
     write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "old"))
     table = rows(page())
-    both = "**corrected** (this run: **reproduced**)"
+    both = "[corrected](judged-E1) (this run: **reproduced**)"
     assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", both]
-    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "**corrected**"]
-    assert table["[T1](T1)"] == ["theirs", "old (this run: new)", "**corrected**"]
+    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "[corrected](judged-E2)"]
+    assert table["[T1](T1)"] == ["theirs", "old (this run: new)", "[corrected](judged-T1)"]
 
 
 def test_bars_and_line_breaks_do_not_end_a_cell(write, page):
@@ -161,7 +171,7 @@ def test_a_claim_judged_in_two_chapters_is_refused(write, page):
 def test_a_claim_judged_twice_in_a_chapter_is_refused(write, page, tmp_path):
     write("01_one.ipynb", verdict("E1"))
     notebook = nbformat.read(tmp_path / "01_one.ipynb", 4)
-    notebook.cells[0].outputs *= 2
+    notebook.cells[1].outputs *= 2
     nbformat.write(notebook, tmp_path / "01_one.ipynb")
     message = page()
     assert "01_one.ipynb" in message and "'verdict.E1' is recorded twice" in message

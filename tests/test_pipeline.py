@@ -1,16 +1,24 @@
 """From notebook to page: what runs again when something changes, and what a failure says."""
 
+import http.server
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from pypdf import PdfReader
 
+from tests.browser import CHROMIUM, MISSING
 from tests.make import make
 from xraylib import ledger
 
@@ -47,7 +55,8 @@ def house(tmp_path_factory):
         "ledger.record('a.b', 41, '41,000')",
         "ledger.verdict('E3b', '$|a|$ of 40', '$|a|$ of 41', 'corrected')",
         "ledger.verdict('T3.6.1-sum', 'one', 'another', 'corrected')",
-        prose="There are exactly {glue:text}`a.b` photons.\n\n(E3b)=\n(T3.6.1-sum)=\n"
+        prose="There are exactly {glue:text}`a.b` photons and no Dropout; dropout again.\n\n"
+        "(E3b)=\n(T3.6.1-sum)=\n"
         "```{admonition} Set right: two claims\nBoth.\n```",
     )
     write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
@@ -56,7 +65,12 @@ def house(tmp_path_factory):
     (folder / "book/_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n"
         "  - file: chapters/01_one\n  - file: chapters/02_two\n  - file: chapters/ledger\n"
+        "  - file: chapters/about\n  - file: glossary\n  - file: genindex\n"
     )
+    glossary = "```{glossary}\nDropout\n  Units set to zero.\n\nLoss\nlosses\n  What falls.\n```\n"
+    (folder / "book/glossary.md").write_text(f"# Glossary\n\n{glossary}")
+    for page in ("report_figures.md", "symbols.md"):
+        (folder / "book" / page).unlink()
     built = make(folder, "book")
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
@@ -77,6 +91,49 @@ def test_builds_pages_and_then_nothing(house):
     again = make(house, "book")
     assert again.returncode == 0 and ran(again) == []
     assert again.stdout.splitlines() == ["book/_build/html/index.html"]
+
+
+def page(house, name):
+    return (house / f"book/_build/html/{name}.html").read_text()
+
+
+def test_a_chapter_says_how_long_it_took_and_on_what(house):
+    words = re.sub(r"<[^>]*>", "", page(house, "chapters/01_one"))
+    assert re.search(r"runs in \d+ s\s+\d+ cores?, .*\s+profile phantom", words)
+    about = re.sub(r"<[^>]*>", " ", page(house, "chapters/about"))
+    notebook = nbformat.read(house / ".run/phantom/02_two.ipynb", 4)
+    run = notebook.metadata["xraylib"]
+    for fact in (run["date"], run["processor"], run["packages"]["keras"], "01_one", "dataset"):
+        assert fact in about
+    assert re.search(r"phantom\s+computed, any number\s+[0-9a-f]{64}", about)
+
+
+def test_the_first_use_of_a_term_leads_to_the_glossary_and_is_in_the_index(house):
+    chapter = page(house, "chapters/01_one")
+    links = re.findall(r'href="../glossary.html#term-Dropout"[^>]*><span[^>]*>(\w+)<', chapter)
+    assert links == ["Dropout"] and "dropout again" in re.sub("<[^>]*>", "", chapter)
+    index = page(house, "genindex")
+    assert 'href="chapters/01_one.html#use-dropout"' in index
+    assert "Loss" in index and "losses" not in index  # one spelling of each term
+
+
+def test_launch_buttons_lead_to_the_repository_that_is_known(house, monkeypatch):
+    assert "colab.research" not in page(house, "chapters/01_one")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/their-book")
+    os.utime(house / "book/index.md")
+    assert make(house, "book").returncode == 0
+    found = page(house, "chapters/01_one")
+    name, path = "somebody/their-book", "notebooks/01_one.ipynb"
+    assert f"https://colab.research.google.com/github/{name}/blob/main/{path}" in found
+    assert f"https://mybinder.org/v2/gh/{name}/main?urlpath=lab/tree/{path}" in found
+    assert "colab.research" not in page(house, "chapters/ledger")
+
+
+def test_the_notebook_to_download_is_the_one_of_the_repository(house):
+    html = page(house, "chapters/01_one")
+    link = re.search(r'href="(\.\./_sources/chapters/01_one\.ipynb)"', html).group(1)
+    file = house / "book/_build/html/chapters" / link
+    assert file.read_text() == (house / "notebooks/01_one.ipynb").read_text()
 
 
 def test_the_ledger_leads_to_where_a_claim_is_judged(house):
@@ -211,6 +268,86 @@ def test_a_broken_link_fails_the_build(house):
     assert make(house, "book").returncode == 0
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+def test_the_whole_book_as_a_pdf(house):
+    done = make(house, "pdf", f"CHROMIUM={CHROMIUM}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = [each.extract_text() for each in PdfReader(house / "book/_build/book.pdf").pages]
+    assert len(pages) >= 5 and "exactly 41,000 photons" in " ".join(" ".join(pages).split())
+    starts = [text.strip().split("\n")[0] for text in pages]
+    assert {"01_one", "02_two", "Glossary"} <= set(starts), "each file begins a new sheet"
+
+
+def test_a_missing_browser_is_named(house):
+    done = make(house, "pdf", "CHROMIUM=")
+    assert done.returncode != 0 and "CHROMIUM=path" in done.stderr
+
+
+def test_a_dead_address_is_named(house):
+    """Asked of a server on this machine, where one page is and another is not."""
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(200 if self.path == "/here" else 404)
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("localhost", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://localhost:{server.server_port}"
+    path = house / "book/index.md"
+    good = path.read_text()
+    try:
+        path.write_text(good + f"\n[one]({address}/here) [two]({address}/gone)\n")
+        done = make(house, "links")
+    finally:
+        path.write_text(good)
+        server.shutdown()
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and f"{address}/gone" in said and f"{address}/here" not in said
+    assert make(house, "book").returncode == 0
+
+
+def test_serve_makes_a_chapter_again_when_it_is_edited(house):
+    def get():
+        with urllib.request.urlopen(f"http://localhost:{port}/chapters/02_two.html") as answer:
+            return answer.read().decode()
+
+    def wait_for(what):
+        for _ in range(240):
+            try:
+                if what in get():
+                    return True
+            except OSError:
+                pass
+            time.sleep(0.5)
+        return False
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    path = house / "notebooks/02_two.ipynb"
+    good = path.read_text()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    server = subprocess.Popen(
+        ["make", "serve", f"PORT={port}"], cwd=house, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert wait_for("the set is phantom")
+        write_notebook(path, "print('edited, the set is', dataset)")
+        assert wait_for("edited, the set is phantom")
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+        path.write_text(good)
+    assert make(house, "book").returncode == 0
+
+
 def test_records_are_collected_with_provenance(house):
     notebook = nbformat.read(house / ".run/phantom/01_one.ipynb", 4)
     found = ledger.collect(notebook)
@@ -222,8 +359,6 @@ def test_records_are_collected_with_provenance(house):
         cwd=house, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    import json
-
     results = json.loads(target.read_text())
     assert results["records"] == found
     assert results["provenance"]["profile"] == "phantom"

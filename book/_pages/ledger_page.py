@@ -1,15 +1,9 @@
-"""Write the ledger's page: ``ledger_page.py FOLDER RESULTS.json PAGE.md``.
+"""The ledger's page: every claim that the chapters test, and how it stands."""
 
-Folder: the executed chapters. Results: what was measured on the report's images.
-"""
-
-import argparse
-import json
 import re
 from collections import Counter
-from pathlib import Path
 
-import nbformat
+from chapter_page import JUDGED
 
 from xraylib import ledger
 
@@ -19,49 +13,43 @@ INTRO = """\
 # The ledger: every claim and how it stands
 
 Each row is a claim of the report, written down by the cell that tests it; the id leads to \
-the place where it is judged. How a claim about experiments or images stands is decided on \
-real images, the report's own 75 and, for COVID-19, a set under open licences: by the run \
-of {date} (profile `{profile}`, commit `{commit}`), whose numbers are in `{results}`. \
-"This run" is the one that made these pages, with the \
-profile `{now}`. Claims of theory, ids beginning with T, do not depend on images.
+the place in the text where it is set right, the verdict to the cell that measured it. \
+How a claim about experiments or images stands is decided on real images, the report's own 75 \
+and, for COVID-19, a set under open licences: by the run of {date} (profile `{profile}`, commit \
+`{commit}`), whose numbers are in `{results}`. "This run" is the one that made these pages, with \
+the profile `{now}`. Claims of theory, ids beginning with T, do not depend on images.
 
 **{n} claims**: {counts}.
 """
 
 
-def judged(folder):
+def judged(chapters):
     """The verdicts of executed chapters.
 
     Args:
-        folder: where the chapters are.
+        chapters: dict from the name of a chapter to its executed notebook.
 
     Returns:
-        dict claim → verdict as :func:`xraylib.ledger.verdict` takes it, and the chapters.
+        dict claim → verdict as :func:`xraylib.ledger.verdict` takes it.
 
     Raises:
-        ValueError: no chapter, or a claim was recorded twice.
+        ValueError: a claim was recorded twice.
     """
-    paths = sorted(p for p in folder.glob("[0-9]*.ipynb") if ".partial" not in p.name)
-    if not paths:
-        raise ValueError(
-            f"{folder}: expected executed chapters, found none; run `make book` first"
-        )
-    chapters = [nbformat.read(path, as_version=4) for path in paths]
     found, where = {}, {}
-    for path, chapter in zip(paths, chapters, strict=True):
+    for name, chapter in chapters.items():
         try:
             records = verdicts(ledger.collect(chapter))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{name}.ipynb: {error}") from None
         if twice := found.keys() & records.keys():
             claim = min(twice)
             raise ValueError(
-                f"{path}: expected each claim once, but {claim} has a verdict in "
+                f"{name}.ipynb: expected each claim once, but {claim} has a verdict in "
                 f"{where[claim]} too; give one of them an id of its own"
             )
         found |= records
-        where |= dict.fromkeys(records, path)
-    return found, chapters
+        where |= dict.fromkeys(records, f"{name}.ipynb")
+    return found
 
 
 def verdicts(records):
@@ -89,7 +77,7 @@ def standing(then, now, comparable):
 
 def row(claim, then, now, comparable):
     """A line of a table; ``then`` is the verdict in the results, None if there is none."""
-    verdict = f"**{standing(then, now, comparable)}**"
+    verdict = f"[{standing(then, now, comparable)}]({JUDGED}{claim})"
     if comparable and then and then["verdict"] != now["verdict"]:
         verdict += f" (this run: **{now['verdict']}**)"
     found = [then["found"] if then else "not measured yet", now["found"]]
@@ -110,17 +98,23 @@ def table(letter, rows):
     return "\n".join(["", f"## {GROUPS[letter]}", "", *lines, ""])
 
 
-def page(folder, results):
-    """The page as MyST Markdown; ValueError says what is missing."""
-    now, chapters = judged(folder)
-    try:
-        measured = json.loads(results.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{results}: expected measurements, but: {error}; run `make results`"
-        ) from None
+def page(chapters, measured, results):
+    """The page as MyST Markdown.
+
+    Args:
+        chapters: see :func:`judged`.
+        measured: the measurements on real images, as ``notebooks/collect.py`` writes them.
+        results: the path of their file, as the reader knows it.
+
+    Returns:
+        str.
+
+    Raises:
+        ValueError: see :func:`judged`.
+    """
+    now = judged(chapters)
     then = verdicts(measured["records"])
-    parameters = [chapter.metadata["papermill"]["parameters"] for chapter in chapters]
+    parameters = [chapter.metadata["papermill"]["parameters"] for chapter in chapters.values()]
     on_its_images = all("phantom" not in p.values() for p in parameters)
     rows, counts = {letter: [] for letter in GROUPS}, Counter()
     for claim in sorted(now, key=natural):
@@ -131,27 +125,9 @@ def page(folder, results):
     kinds = [kind for kind in (*ledger.VERDICTS, "open") if counts[kind]]
     intro = INTRO.format(
         **{key: measured["provenance"][key] for key in ("date", "profile", "commit")},
-        results=f"{results.parent.name}/{results.name}",
-        now=chapters[0].metadata["xraylib"]["profile"],
+        results=results,
+        now=next(iter(chapters.values())).metadata["xraylib"]["profile"],
         n=len(now),
         counts=", ".join(f"{counts[kind]} {kind}" for kind in kinds) or "none judged yet",
     )
     return intro + "".join(table(letter, rows[letter]) for letter in GROUPS if rows[letter])
-
-
-def main():
-    """Parse the command line and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("page", type=Path)
-    arguments = parser.parse_args()
-    try:
-        text = page(arguments.folder, arguments.results)
-    except ValueError as error:
-        parser.error(str(error))
-    arguments.page.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,107 @@
+"""The page "About this run": what made the pages, how long it took, on what, with which data."""
+
+import hashlib
+
+from chapter_page import duration, machine
+
+from xraylib import datasets
+
+INTRO = """\
+(about-run)=
+# About this run
+
+Every chapter was executed with the profile `{profile}`, {when}, on {machine}; \
+all of them took {total}. `make book` does it again.
+
+## Chapters
+
+| chapter | time to run | executed | commit |
+|---|---|---|---|
+"""
+MACHINE = """
+## Machine and versions
+
+| what | which |
+|---|---|
+"""
+DATA = """
+## Data
+
+Two runs with the same fingerprint had the same images. That of a set made of files is the \
+SHA-256 of its manifest, which holds the SHA-256 of every file, and each file is checked against \
+it before it is used; that of the computed images is the SHA-256 of the first ten's pixels.
+
+| image set | images | fingerprint |
+|---|---|---|
+"""
+PARAMETERS = """
+## Parameters
+
+The profile sets these; a chapter takes those that it declares in its first cell.
+
+| parameter | value |
+|---|---|
+"""
+RESULTS = """
+## Numbers on real images
+
+What the text quotes "on the report's X-rays" or "on real films" is read from `{file}`, measured \
+on {date} with the profile `{profile}` at commit `{commit}`, on {cores} cores ({processor}).
+"""
+
+
+def fingerprint(name, seed):
+    """Number of images and SHA-256 in hexadecimal of an image set, see DATA."""
+    if name == "phantom":
+        found = hashlib.sha256()
+        for image in datasets.load("phantom", n=10, seed=seed).images:
+            found.update(repr(image.shape).encode() + image.tobytes())
+        return "computed, any number", found.hexdigest()
+    source = datasets.find(name)
+    manifest = source.manifest.read_bytes().replace(b"\r\n", b"\n")
+    return f"{len(source.table())} files", hashlib.sha256(manifest).hexdigest()
+
+
+def page(chapters, results, provenance):
+    """The page as MyST Markdown.
+
+    Args:
+        chapters: dict from the name of a chapter's file, without ending, to its executed notebook.
+        results: path of the measurements on real images, as the reader knows it.
+        provenance: of those measurements.
+
+    Returns:
+        str.
+    """
+    runs = [notebook.metadata["xraylib"] for notebook in chapters.values()]
+    last = max(runs, key=lambda run: run["date"])
+    dates = sorted({run["date"] for run in runs})
+    text = INTRO.format(
+        profile=last["profile"],
+        when=f"on {dates[0]}" if len(dates) == 1 else f"between {dates[0]} and {dates[-1]}",
+        machine=machine(last),
+        total=duration(sum(run["seconds"] for run in runs)),
+    )
+    text += _rows(
+        (f"[](./{name})", duration(run["seconds"]), run["date"], f"`{run['commit']}`")
+        for name, run in zip(chapters, runs, strict=True)
+    )
+    facts = {
+        "processor": f"{last['processor']}, {last['cores']} cores",
+        "graphics card": ", ".join(last["graphics"]) or "none",
+        "system": last["system"],
+        "Python": last["python"],
+    }
+    text += MACHINE + _rows((facts | last["packages"]).items())
+    parameters = {}
+    for notebook in chapters.values():
+        parameters |= notebook.metadata["papermill"]["parameters"]
+    sets = {parameters[k]: None for k in ("dataset", "covid_dataset") if k in parameters}
+    found = {name: fingerprint(name, parameters.get("seed", 0)) for name in sets}
+    text += DATA + _rows((f"`{name}`", n, f"`{value}`") for name, (n, value) in found.items())
+    text += PARAMETERS + _rows((f"`{k}`", f"`{v}`") for k, v in parameters.items())
+    return text + RESULTS.format(file=results, **provenance)
+
+
+def _rows(rows):
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)

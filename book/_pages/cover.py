@@ -1,0 +1,62 @@
+"""Draw the picture of the title page: ``cover.py RESULTS.json PICTURE.png``.
+
+The scores are those of the chapter on COVID-19 on real films; the film is a computed one.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from xraylib import datasets, shortcuts
+from xraylib.evaluation import Proportion
+
+SHOWN = {
+    "covid.whole.accuracy": "the whole film",
+    "covid.blind.accuracy": "its middle blacked out,\nlungs and all",
+    "covid.meta.original_format": "no film at all: only whether\nits file was JPEG or PNG",
+}
+
+
+def draw(records):
+    """The picture as a matplotlib Figure, from the records of ``results/``."""
+    films = datasets.load("phantom", n=24, seed=0, size=512, interpolation="lanczos")
+    film = films.images[np.flatnonzero(films.labels == 0)[8]]
+    looks = film, shortcuts.black_centre(film[None], 0.5)[0], np.zeros_like(film)
+    figure, axes = plt.subplots(1, 3, figsize=(9, 4.6), facecolor="black")
+    figure.subplots_adjust(0.02, 0.26, 0.98, 0.9, wspace=0.06)
+    figure.suptitle(
+        "COVID-19 or not? What was shown, and how many of 118 films were called right.",
+        color="white", fontsize=13.5, x=0.02, ha="left",
+    )  # fmt: skip
+    for axis, look, (key, name) in zip(axes, looks, SHOWN.items(), strict=True):
+        score = Proportion(*records[key]["value"])
+        axis.imshow(look, cmap="gray", vmin=0, vmax=255)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_color("#888888")
+        text = {"color": "white", "transform": axis.transAxes, "va": "top"}
+        axis.text(0, -0.04, f"{score.k}", fontsize=30, fontweight="bold", **text)
+        interval = f"of {score.n} right\n95 %: {score.low:.2f}–{score.high:.2f}"
+        axis.text(0.115 * len(str(score.k)), -0.065, interval, fontsize=9.5, **text)
+        axis.text(0, -0.24, name, fontsize=11, linespacing=1.3, **text)
+    axes[2].text(
+        0.5, 0.5, ".jpg  or  .png", color="#BBBBBB", fontsize=17, family="monospace",
+        ha="center", va="center", transform=axes[2].transAxes,
+    )  # fmt: skip
+    return figure
+
+
+def main():
+    """Draw and save, whole or not at all."""
+    results, picture = map(Path, sys.argv[1:])
+    records = json.loads(results.read_text())["records"]
+    partial = picture.with_suffix(".partial")
+    # No date or version inside: the same results give the same file.
+    draw(records).savefig(partial, format="png", dpi=170, metadata={"Software": None})
+    partial.replace(picture)
+
+
+if __name__ == "__main__":
+    main()
