@@ -87,6 +87,17 @@ def test_image_sizes_colours_the_classes():
     assert labels == ["chest (1)", "abdomen (2)"]
 
 
+def test_classes_of_any_name_have_the_two_colours_of_the_book():
+    table = pd.DataFrame({"width": [10, 20], "height": [10, 30], "label": [0, 1]})
+    axis = figures.image_sizes(table, ("normal", "chest")).axes[0]
+    dots = [dots.get_facecolor()[0] for dots in axis.collections]
+    sheet = figures.contact_sheet([np.zeros((4, 4))] * 2, classes=np.array([0, 1]))
+    frames = [axis.spines["top"].get_edgecolor() for axis in sheet.axes]
+    for name, label in (("chest", 0), ("abdomen", 1)):
+        for colour in (dots[label], frames[label]):
+            assert matplotlib.colors.to_hex(colour) == figures.COLOURS[name].lower()
+
+
 def test_cumulative_variance_begins_at_one_component():
     ratios = ledger.report()["pca"]["explained_variance_ratio"]
     axis = figures.cumulative_variance([0.5, 0.3, 0.2], ratios).axes[0]

@@ -1,4 +1,4 @@
-"""Command line: ``python -m xraylib predict MODEL IMAGE...``, ``python -m xraylib fetch SET``."""
+"""Command line: ``python -m xraylib``, then predict, fetch or manifest; see its ``--help``."""
 
 import argparse
 import os
@@ -16,7 +16,13 @@ def main(arguments=None):
     command.add_argument("images", metavar="IMAGE", nargs="+", help="an image file")
     command = commands.add_parser("fetch", help="download an image set and check it")
     command.add_argument("dataset", metavar="SET", help="its name: xray75 or covid")
+    command = commands.add_parser("manifest", help="make a manifest and a profile of your images")
+    command.add_argument("folder", metavar="FOLDER", help="one sub-folder for each of two classes")
+    command.add_argument("--positive", metavar="NAME", help="which sub-folder is class 1")
+    command.add_argument("--force", action="store_true", help="replace the manifest that is there")
     options = parser.parse_args(arguments)
+    if options.command == "manifest":
+        return _manifest(options.folder, options.positive, options.force)
     if options.command == "fetch":
         return _fetch(options.dataset)
     return _predict(options.model, options.images)
@@ -30,6 +36,21 @@ def _fetch(name):
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _manifest(folder, positive, force):
+    from xraylib import manifest
+
+    try:
+        table, notes = manifest.write(folder, positive=positive, force=force)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(manifest.summary(table))
+    for note in notes:
+        print(f"note: {note}")
+    print("Now: make book PROFILE=own")
     return 0
 
 

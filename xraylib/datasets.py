@@ -28,7 +28,7 @@ class Dataset:
         table: pandas.DataFrame of n rows: the manifest; for phantoms file, label, split, group,
             width and height in pixels, and letter, arrow, opacity: "yes" or "no".
         class_names: ("chest", "abdomen"): abdomen is 1, as the report scores it; for "covid"
-            ("other", "covid").
+            ("other", "covid"), for your own images the manifest's.
         name: the set's name.
     """
 
@@ -82,7 +82,8 @@ def load(name, *, size=None, interpolation="nearest", **options):
     Args:
         name: "phantom": computed, see :mod:`xraylib.phantoms`; "xray75": the report's 75
             radiographs, and "covid": 118 films of a chest, COVID-19 or other, see :func:`fetch` and
-            the datasheets in data/; or a :class:`Source` of your own.
+            the datasheets in data/; or the path of a manifest of your own images, see
+            :mod:`xraylib.manifest`, or a :class:`Source`.
         size: side in pixels to resize to, see :func:`resize`; None keeps each image's own size.
             ``load("xray75", size=299)`` is what the report's models saw.
         interpolation: see :func:`resize`.

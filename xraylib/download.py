@@ -4,7 +4,8 @@ import hashlib
 import io
 import logging
 import os
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -39,7 +40,7 @@ class Source:
         url: where url/file can be downloaded; unused where the manifest has a url for each file.
         class_names: name of label 0, of label 1, ...
         folder: its folder in the cache, and below XRAYLIB_DATA and XRAYLIB_MIRROR; by default
-            its name.
+            its name. An absolute path: the files are there, and nowhere else.
         subsets: columns of the manifest that each pick a part of the set: the images whose cell
             is not empty; the cell is then their split.
     """
@@ -64,7 +65,7 @@ class Source:
                 f"stays beside the package: work in a clone, installed with pip install -e ."
             )
         try:
-            table = pd.read_csv(path, keep_default_na=False)
+            table = pd.read_csv(path, keep_default_na=False, dtype={"file": str, "class": str})
         except ValueError as error:
             raise DatasetError(f"{path}: expected a CSV table ({error}); restore it") from error
         expected = COLUMNS + self.subsets + (CONVERTED if "original_sha256" in table else ())
@@ -111,16 +112,37 @@ SOURCES = {
 def find(name):
     """The :class:`Source` of that name; a Source of your own is returned as it is.
 
+    The path of a manifest, str or Path, is a name too: its images lie beside it, and its column
+    class names the classes, as :mod:`xraylib.manifest` writes it.
+
     Raises:
         ValueError: no such set, or one that is computed.
+        DatasetError: no such manifest, or one that cannot be right.
     """
     if isinstance(name, Source):
         return name
+    if str(name).endswith(".csv"):
+        return _own(Path(name).expanduser().resolve())
     if name == "phantom":
         raise ValueError('"phantom" is computed, there is nothing to fetch: use load("phantom")')
     if name not in SOURCES:
         raise ValueError(f"image set: expected one of {['phantom', *SOURCES]}, got {name!r}")
     return SOURCES[name]
+
+
+def _own(path):
+    remedy = f"python -m xraylib manifest {shlex.quote(str(path.parent))}"
+    if not path.is_file():
+        raise DatasetError(f"{path}: expected a manifest, found no file; make it: {remedy}")
+    source = Source(path.parent.name, path, "", ("0", "1"), folder=str(path.parent))
+    table = source.table()
+    names = table.groupby("label")["class"].unique() if "class" in table else []
+    if [len(name) for name in names] != [1, 1] or set(table.split) != {"train", "val"}:
+        raise DatasetError(
+            f"{path}: expected a column class with one name for label 0 and one for label 1, and "
+            f"the splits train and val; correct it, or make it anew: {remedy} --force"
+        )
+    return replace(source, class_names=tuple(name[0] for name in names))
 
 
 def fetch(name, *, retries=3):
@@ -154,10 +176,16 @@ def fetch(name, *, retries=3):
     source = find(name)
     table = source.table()
     where = source.folder or source.name
-    if os.environ.get("XRAYLIB_DATA"):
-        folder = Path(os.environ["XRAYLIB_DATA"]).expanduser() / where
+    there = os.environ.get("XRAYLIB_DATA")
+    remedy = "copy it again, or unset XRAYLIB_DATA to download the set"
+    if Path(where).is_absolute():
+        there = where
+        remedy = "put it back, or make the manifest anew: "
+        remedy += f"python -m xraylib manifest {shlex.quote(where)} --force"
+    if there:
+        folder = Path(there).expanduser() / where  # an absolute path stays as it is
         for file, expected in zip(table.file, table.sha256, strict=True):
-            _check_file(folder / file, expected)
+            _check_file(folder / file, expected, remedy)
         return folder
     folder = Path(os.environ.get("XRAYLIB_CACHE") or DATA / "cache").expanduser() / where
     mirror = os.environ.get("XRAYLIB_MIRROR")
@@ -207,8 +235,7 @@ def fetch(name, *, retries=3):
     return folder
 
 
-def _check_file(path, expected):
-    remedy = "copy it again, or unset XRAYLIB_DATA to download the set"
+def _check_file(path, expected, remedy):
     if not path.is_file():
         raise DatasetError(f"{path}: expected a file, found none; {remedy}")
     try:

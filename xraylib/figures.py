@@ -9,7 +9,10 @@ from matplotlib.patches import Rectangle
 from sklearn import metrics
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; one meaning a colour throughout.
+# 0 and 1 are the classes by their labels, whatever a set calls them.
 COLOURS = {
+    0: "#0072B2",
+    1: "#E69F00",
     "chest": "#0072B2",
     "abdomen": "#E69F00",
     "covid": "#D55E00",
@@ -20,13 +23,24 @@ COLOURS = {
 
 
 def use_style():
-    """Set matplotlib's defaults for the book: sizes in inches, quiet axes, a white ground."""
+    """Set matplotlib's defaults for the book: sizes in inches, quiet axes, a white ground.
+
+    A notebook then shows its figures as SVG: sharp on paper, a projector and a phone.
+    """
+    from IPython import get_ipython
+
+    if get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        # Without the date, the same figure is the same file.
+        set_matplotlib_formats("svg", metadata={"Date": None})
     plt.rcParams.update(
         {
             "figure.figsize": (7.2, 3.6),
             "figure.dpi": 110,
             "savefig.bbox": "tight",
             "figure.facecolor": "white",
+            "svg.hashsalt": "xraylib",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
@@ -47,7 +61,7 @@ def contact_sheet(images, titles=None, classes=None, columns=6, width=7.2):
     Args:
         images: list of (height, width) or (height, width, 3) arrays, 0..255.
         titles: one line above each, or None.
-        classes: for each image a key of COLOURS that colours its title and frame, or None.
+        classes: for each image a key of COLOURS that colours its frame, or None.
         columns: images a row.
         width: of the figure, inches.
 
@@ -69,12 +83,11 @@ def contact_sheet(images, titles=None, classes=None, columns=6, width=7.2):
         if index >= len(images):
             axis.set_visible(False)
             continue
-        colour = COLOURS[classes[index]] if classes is not None else "black"
         axis.imshow(images[index], cmap="gray", vmin=0, vmax=255)
         if titles is not None:
-            axis.set_title(titles[index], fontsize=8, color=colour, loc="center", pad=3)
+            axis.set_title(titles[index], fontsize=8, loc="center", pad=3)
         if classes is not None:
-            axis.spines[:].set(visible=True, color=colour, linewidth=1.5)
+            axis.spines[:].set(visible=True, color=COLOURS[classes[index]], linewidth=2)
     return figure
 
 
@@ -83,7 +96,7 @@ def image_sizes(table, class_names):
 
     Args:
         table: DataFrame with columns width and height (pixels) and label (0 or 1).
-        class_names: names of class 0 and 1, keys of COLOURS.
+        class_names: names of class 0 and 1.
 
     Returns:
         matplotlib Figure.
@@ -96,7 +109,7 @@ def image_sizes(table, class_names):
         axis.scatter(
             rows["width"] + jitter[0],
             rows["height"] + jitter[1],
-            s=26, marker=marker, color=COLOURS[name], alpha=0.7, linewidths=0,
+            s=26, marker=marker, color=COLOURS[label], alpha=0.7, linewidths=0,
             label=f"{name} ({len(rows)})",
         )  # fmt: skip
     top = 1.06 * max(table["width"].max(), table["height"].max())
@@ -125,13 +138,14 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
     figure, axis = plt.subplots(figsize=(7.2, 0.6 + 0.36 * len(names)), layout="constrained")
     for y, (result, colour) in enumerate(zip(results, colours, strict=True)):
         share = result.k / result.n
-        axis.plot([result.low, result.high], [y, y], color=COLOURS[colour], linewidth=2.5)
-        axis.plot(share, y, "o", color=COLOURS[colour], markersize=7)
+        look = {"color": COLOURS[colour], "clip_on": False}
+        axis.plot([result.low, result.high], [y, y], linewidth=2.5, **look)
+        axis.plot(share, y, "o", markersize=7, **look)
         axis.annotate(
-            f"{result.k}/{result.n}", (1.01, y), xycoords=("axes fraction", "data"), va="center"
+            f"{result.k}/{result.n}", (1.03, y), xycoords=("axes fraction", "data"), va="center"
         )
     axis.axvline(chance, color="#888888", linestyle="--", linewidth=1)
-    axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1.005), xlabel="share correct")
+    axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1), xlabel="share correct")
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)
     return figure

@@ -85,7 +85,7 @@ def collect(notebook):
         ValueError: a key was recorded twice.
     """
     found = {}
-    for cell in notebook.cells:
+    for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             key = output.get("metadata", {}).get("scrapbook", {}).get("name")
