@@ -1,0 +1,88 @@
+"""The pages that are written from executed chapters, apart from the ledger's."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results/measured.json"
+
+
+def picture(name):
+    """An executed cell with a figure."""
+    output = new_output("display_data", {"image/svg+xml": f"<svg>{name}</svg>"})
+    return new_code_cell("figure", outputs=[output], metadata={"tags": ["hide-input"]})
+
+
+def write_run(folder, name="01_one", title="# One", seconds=75.3, graphics=(), look="real"):
+    run = json.loads(RESULTS.read_text())["provenance"]
+    run |= {"seconds": seconds, "graphics": list(graphics), "system": "Linux x86_64"}
+    cells = [new_markdown_cell(title), picture(f"{look} plot"), picture(f"{look} film")]
+    cells[2].metadata["tags"].append("films")
+    figure = {"caption": "Two films.\n", "name": "fig-films"}
+    cells[2].metadata["mystnb"] = {"figure": figure}
+    for number, cell in enumerate(cells):
+        cell["id"] = str(number)
+    parameters = {"dataset": "xray75", "seed": 0}
+    metadata = {"xraylib": run, "papermill": {"parameters": parameters}}
+    folder.mkdir(exist_ok=True)
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
+
+
+def write_pages(run, *options, results=RESULTS):
+    script = [sys.executable, ROOT / "book/_pages/write.py", run, results, run / "pages"]
+    done = subprocess.run([*script, *options], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_page_says_what_it_took(tmp_path):
+    write_run(tmp_path, seconds=75.3)
+    write_run(tmp_path, "02_two", seconds=754, graphics=["NVIDIA H100"])
+    assert write_pages(tmp_path).returncode == 0
+    first = nbformat.read(tmp_path / "pages/01_one.ipynb", 4).cells[0].source
+    second = nbformat.read(tmp_path / "pages/02_two.ipynb", 4).cells[0].source
+    assert "runs in 75 s" in first and "2 cores, no graphics card" in first
+    assert "runs in 13 min" in second and "2 cores, NVIDIA H100" in second
+    about = (tmp_path / "pages/about.md").read_text()
+    assert "all of them took 14 min" in about and "| [](./02_two) | 13 min |" in about
+    assert "| `xray75` | 75 files | `" in about
+
+
+def test_films_that_are_not_ours_to_show_are_replaced(tmp_path):
+    real, computed = tmp_path / "real", tmp_path / "computed"
+    write_run(real)
+    write_run(computed, look="computed")
+    assert write_pages(real, "--films", computed).returncode == 0
+    page = (real / "pages/01_one.ipynb").read_text()
+    assert "real plot" in page and "computed film" in page
+    assert "real film" not in page and "computed plot" not in page
+    assert "Two films. (Computed films stand here" in page
+
+
+def test_what_is_wrong_is_named(tmp_path):
+    write_run(tmp_path, title="no title")
+    assert "01_one.ipynb: expected a title '# ...'" in write_pages(tmp_path).stderr
+    missing = write_pages(tmp_path, results=tmp_path / "none.json")
+    assert "run `make results`" in missing.stderr
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert (
+        "expected executed chapters, found none" in write_pages(tmp_path, "--films", empty).stderr
+    )
+    assert not (tmp_path / "pages").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0[2-6]*.ipynb")))
+def test_figures_that_show_films_are_marked_so(path):
+    """So that a published book can show computed ones. Only a strip of classes is no film."""
+    for cell in nbformat.read(path, 4).cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure and ("contact_sheet(" in cell.source or "imshow(" in cell.source):
+            marked = "films" in cell.metadata.get("tags", [])
+            assert marked or figure["name"] == "fig-linkage", figure["name"]
