@@ -58,7 +58,7 @@ def page(notebook):
                 tags.append("judging")
                 which = "this claim" if len(claims) == 1 else "these claims"
                 _prompt(cell, f"How the ledger judges {which}: {', '.join(claims)}")
-        elif "hide-cell" in tags:
+        if "hide-cell" in tags and not claims:
             _prompt(cell, "Show a solution")
         elif "hide-input" in tags:
             figure = "figure" in cell.metadata.get("mystnb", {})

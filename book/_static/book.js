@@ -21,13 +21,14 @@ function box(element, name) {
 }
 
 // "12/15 = 0.80 (0.52–0.96)" may break before the bracket, not at the dash.
-function keepIntervals(cell) {
-  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+function keepIntervals(article) {
+  const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
   const texts = [];
   while (walker.nextNode()) texts.push(walker.currentNode);
   for (const text of texts) {
+    if (!/\d(–| = )[\d.]/.test(text.data) || text.parentElement.closest(".math, pre, code")) continue;
     text.data = text.data
-      .replace(/(\d)([–-])(?=[\d.])/g, "$1\u2060$2\u2060")
+      .replace(/(\d)–(?=[\d.])/g, "$1\u2060–\u2060")
       .replace(/(\d) = (?=[\d.])/g, "$1\u00a0=\u00a0");
   }
 }
@@ -106,7 +107,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const article = document.querySelector("article.bd-article");
   if (!article) return;
   if (/\/chapters\/ledger\.html$/.test(location.pathname)) ledger(article);
-  article.querySelectorAll("td").forEach(keepIntervals);
+  keepIntervals(article);
   article.querySelectorAll("table").forEach((table) => {
     const inside = table.closest(".pst-scrollable-table-container, .scroll");
     if (!inside) box(table, "Table");
