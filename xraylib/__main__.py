@@ -50,7 +50,7 @@ def _manifest(folder, positive, force):
     print(manifest.summary(table))
     for note in notes:
         print(f"note: {note}")
-    print("Now: make book PROFILE=own")
+    print(f"wrote {folder}/manifest.csv and notebooks/profiles/own.yml; now: make book PROFILE=own")
     return 0
 
 

@@ -239,7 +239,7 @@ def _about_size(table):
 
 
 def _split(labels, groups):
-    """ "val" for about a sixth of the images of each class, whole people, otherwise "train"."""
+    """The split of each image: whole people, about a sixth of each class's images, to "val"."""
     total = np.bincount(labels)
 
     def misfit(held_out):
