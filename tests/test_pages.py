@@ -19,7 +19,9 @@ def picture(name):
     return new_code_cell("figure", outputs=[output], metadata={"tags": ["hide-input"]})
 
 
-def write_run(folder, name="01_one", title="# One", seconds=75.3, graphics=(), look="real"):
+def write_run(
+    folder, name="01_one", title="# One", seconds=75.3, graphics=(), look="real", dataset="xray75"
+):
     run = json.loads(RESULTS.read_text())["provenance"]
     run |= {"seconds": seconds, "graphics": list(graphics), "system": "Linux x86_64"}
     cells = [new_markdown_cell(title), picture(f"{look} plot"), picture(f"{look} film")]
@@ -28,7 +30,7 @@ def write_run(folder, name="01_one", title="# One", seconds=75.3, graphics=(), l
     cells[2].metadata["mystnb"] = {"figure": figure}
     for number, cell in enumerate(cells):
         cell["id"] = str(number)
-    parameters = {"dataset": "xray75", "seed": 0}
+    parameters = {"dataset": dataset, "seed": 0}
     metadata = {"xraylib": run, "papermill": {"parameters": parameters}}
     folder.mkdir(exist_ok=True)
     nbformat.write(new_notebook(cells=cells, metadata=metadata), folder / f"{name}.ipynb")
@@ -52,6 +54,17 @@ def test_a_page_says_what_it_took(tmp_path):
     about = (tmp_path / "pages/about.md").read_text()
     assert "all of them took 14 min" in about and "| [](./02_two) | 13 min |" in about
     assert "| `xray75` | 75 files | `" in about
+
+
+def test_a_page_does_not_tell_whose_folder_it_was(tmp_path):
+    manifest = tmp_path / "somebody/films/manifest.csv"
+    manifest.parent.mkdir(parents=True)
+    lines = ["file,label,class,split,group,sha256", "a,0,no,train,0,x", "b,1,yes,val,1,y"]
+    manifest.write_text("\n".join(lines))
+    write_run(tmp_path, dataset=str(manifest))
+    assert write_pages(tmp_path).returncode == 0
+    about = (tmp_path / "pages/about.md").read_text()
+    assert "| `films/manifest.csv` | 2 files |" in about and "somebody" not in about
 
 
 def test_films_that_are_not_ours_to_show_are_replaced(tmp_path):

@@ -135,8 +135,9 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
     """
     if colours is None or isinstance(colours, str):
         colours = [colours or "ours"] * len(names)
-    figure, axis = plt.subplots(figsize=(7.2, 0.6 + 0.36 * len(names)), layout="constrained")
-    for y, (result, colour) in enumerate(zip(results, colours, strict=True)):
+    # Names above the lines: narrow enough for a phone, whose readers see them with the numbers.
+    figure, axis = plt.subplots(figsize=(5.2, 0.6 + 0.44 * len(names)), layout="constrained")
+    for y, (name, result, colour) in enumerate(zip(names, results, colours, strict=True)):
         share = result.k / result.n
         look = {"color": COLOURS[colour], "clip_on": False}
         axis.plot([result.low, result.high], [y, y], linewidth=2.5, **look)
@@ -144,10 +145,11 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
         axis.annotate(
             f"{result.k}/{result.n}", (1.03, y), xycoords=("axes fraction", "data"), va="center"
         )
-    axis.axvline(chance, color="#888888", linestyle="--", linewidth=1)
-    axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1), xlabel="share correct")
-    axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.grid(axis="y", visible=False)
+        axis.text(0.01, y - 0.27, name, fontsize=9, va="bottom")
+    axis.axvline(chance, color="#888888", linestyle="--", linewidth=1, zorder=0)
+    axis.set(yticks=[], xlim=(0, 1), xlabel="share correct")
+    axis.spines["left"].set_visible(False)
+    axis.set_ylim(len(names) - 0.6, -0.9)
     return figure
 
 

@@ -1,6 +1,7 @@
 """The page "About this run": what made the pages, how long it took, on what, with which data."""
 
 import hashlib
+from pathlib import Path
 
 from chapter_page import duration, machine
 
@@ -98,9 +99,14 @@ def page(chapters, results, provenance):
         parameters |= notebook.metadata["papermill"]["parameters"]
     sets = {parameters[k]: None for k in ("dataset", "covid_dataset") if k in parameters}
     found = {name: fingerprint(name, parameters.get("seed", 0)) for name in sets}
-    text += DATA + _rows((f"`{name}`", n, f"`{value}`") for name, (n, value) in found.items())
-    text += PARAMETERS + _rows((f"`{k}`", f"`{v}`") for k, v in parameters.items())
+    text += DATA + _rows((f"`{_short(s)}`", n, f"`{value}`") for s, (n, value) in found.items())
+    text += PARAMETERS + _rows((f"`{k}`", f"`{_short(v)}`") for k, v in parameters.items())
     return text + RESULTS.format(file=results, **provenance)
+
+
+def _short(value):
+    """Of a path its last two parts: a page need not tell whose folder it was."""
+    return "/".join(Path(value).parts[-2:]) if "/" in str(value) else value
 
 
 def _rows(rows):

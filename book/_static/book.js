@@ -20,14 +20,15 @@ function box(element, name) {
   return around;
 }
 
-// "12/15 = 0.80 (0.52–0.96)" may break before the bracket, not at the dash.
-function keepIntervals(article) {
+// "12/15 = 0.80 (0.52–0.96)" may break before the bracket, not at the dash; minus is no hyphen.
+function setNumbers(article) {
   const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
   const texts = [];
   while (walker.nextNode()) texts.push(walker.currentNode);
   for (const text of texts) {
-    if (!/\d(–| = )[\d.]/.test(text.data) || text.parentElement.closest(".math, pre, code")) continue;
+    if (!/[–=-] ?[\d.]/.test(text.data) || text.parentElement.closest(".math, pre, code")) continue;
     text.data = text.data
+      .replace(/(^|[\s(])-(?=[\d.])/g, "$1\u2212")
       .replace(/(\d)–(?=[\d.])/g, "$1\u2060–\u2060")
       .replace(/(\d) = (?=[\d.])/g, "$1\u00a0=\u00a0");
   }
@@ -107,10 +108,15 @@ document.addEventListener("DOMContentLoaded", () => {
   const article = document.querySelector("article.bd-article");
   if (!article) return;
   if (/\/chapters\/ledger\.html$/.test(location.pathname)) ledger(article);
-  keepIntervals(article);
+  setNumbers(article);
   article.querySelectorAll("table").forEach((table) => {
     const inside = table.closest(".pst-scrollable-table-container, .scroll");
     if (!inside) box(table, "Table");
   });
-  article.querySelectorAll("figure > img, figure > a > img").forEach((image) => box(image, "Figure"));
+  article.querySelectorAll("figure > img, figure > a > img").forEach((image) => {
+    box(image, "Figure");
+    // What is hardly wider than a phone shrinks; what is wider keeps a size that can be read.
+    const fit = () => image.classList.toggle("narrow", image.naturalWidth <= 520);
+    image.complete ? fit() : image.addEventListener("load", fit);
+  });
 });
