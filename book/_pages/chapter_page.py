@@ -61,8 +61,11 @@ def page(notebook):
         if "hide-cell" in tags and not claims:
             _prompt(cell, "Show a solution")
         elif "hide-input" in tags:
-            figure = "figure" in cell.metadata.get("mystnb", {})
-            _prompt(cell, f"Show the code of this {'figure' if figure else 'table'}")
+            table = any("text/html" in output.get("data", {}) for output in cell.outputs)
+            shown = " of this table" if table else ""
+            if "figure" in cell.metadata.get("mystnb", {}):
+                shown = " of this figure"
+            _prompt(cell, f"Show the code{shown}")
         cells.append(cell)
     notebook.cells = cells
     return notebook
