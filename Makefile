@@ -8,7 +8,7 @@ CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
 HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib) \
             notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
-PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_*/*.* results/*)
+PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))

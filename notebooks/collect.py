@@ -30,7 +30,7 @@ def main():
         parser.error(
             f"{arguments.folder}: no executed chapter with records; run `make book` first"
         )
-    # Chapters may have run at different commits; the machine and versions are the last's.
+    # Chapters may have run at different commits; the machine and versions are the newest's.
     commits = " and ".join(sorted({run["commit"] for run in runs}))
     run = max(runs, key=lambda run: run["date"])
     run |= {"seconds": seconds, "commit": commits}

@@ -99,3 +99,14 @@ def test_figures_that_show_films_are_marked_so(path):
         if figure and ("contact_sheet(" in cell.source or "imshow(" in cell.source):
             marked = "films" in cell.metadata.get("tags", [])
             assert marked or figure["name"] == "fig-linkage", figure["name"]
+
+
+def test_the_results_bear_out_what_the_title_page_says():
+    """Its caption is words: the file's format beats the network, which hardly needs the lungs."""
+    records = json.loads(RESULTS.read_text())["records"]
+    whole, blind, kind = (
+        records[f"covid.{key}"]["value"]
+        for key in ("whole.accuracy", "blind.accuracy", "meta.original_format")
+    )
+    assert kind[2] > whole[0] / whole[1], "the format's interval lies above the network's share"
+    assert blind[2] < whole[0] / whole[1] < blind[3], "without lungs as good, by its interval"

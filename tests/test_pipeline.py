@@ -276,6 +276,7 @@ def test_the_whole_book_as_a_pdf(house):
     assert len(pages) >= 5 and "exactly 41,000 photons" in " ".join(" ".join(pages).split())
     starts = [text.strip().split("\n")[0] for text in pages]
     assert {"01_one", "02_two", "Glossary"} <= set(starts), "each file begins a new sheet"
+    assert make(house, "book").stdout.splitlines() == ["book/_build/html/index.html"]
 
 
 def test_a_missing_browser_is_named(house):

@@ -54,8 +54,6 @@ class FirstUse(SphinxTransform):
         if not re.match(r"chapters/\d", self.env.docname):
             return
         glossary = Path(self.env.srcdir) / "glossary.md"
-        if not glossary.exists():
-            return
         self.env.note_dependency(str(glossary))
         terms = spellings(glossary)
         longest_first = sorted(terms, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""Draw the picture of the title page: ``cover.py RESULTS.json PICTURE.png``.
+"""The picture of the title page, and its caption: ``cover.py RESULTS.json PICTURE.png`` draws it.
 
 The scores are those of the chapter on COVID-19 on real films; the film is a computed one.
 """
@@ -27,8 +27,9 @@ def draw(records):
     looks = film, shortcuts.black_centre(film[None], 0.5)[0], np.zeros_like(film)
     figure, axes = plt.subplots(1, 3, figsize=(9, 4.6), facecolor="black")
     figure.subplots_adjust(0.02, 0.26, 0.98, 0.9, wspace=0.06)
+    n = records["covid.whole.accuracy"]["value"][1]
     figure.suptitle(
-        "COVID-19 or not? What was shown, and how many of 118 films were called right.",
+        f"COVID-19 or not? What was shown, and how many of {n} films were called right.",
         color="white", fontsize=13.5, x=0.02, ha="left",
     )  # fmt: skip
     for axis, look, (key, name) in zip(axes, looks, SHOWN.items(), strict=True):
@@ -46,6 +47,25 @@ def draw(records):
         ha="center", va="center", transform=axes[2].transAxes,
     )  # fmt: skip
     return figure
+
+
+def caption(records):
+    """The figure as MyST Markdown, its numbers in words too, for those who cannot see it."""
+    whole, blind, kind = (records[key]["text"] for key in SHOWN)
+    return f"""\
+```{{figure}} ../results/cover.png
+:name: fig-cover
+:figclass: cover
+:alt: A chest film, called right {whole} of the time; the same film with a black square over \
+its middle, {blind}; no film, only the ending of its file, {kind}
+
+Whether a film's file was JPEG or PNG tells more about its label than the network sees in it, and \
+the network does as well with the lungs blacked out. Right of all, on real films, cross-validated: \
+whole films {whole}; lungs blacked out {blind}; a small classifier that knows only the format of \
+the file {kind}. [Chapter six](chapter-covid) takes the first number apart. The film shown is \
+computed: nobody was X-rayed for it.
+```
+"""
 
 
 def main():

@@ -10,23 +10,23 @@ from pathlib import Path
 def main():
     """Print when the mathematics has been set; the file appears whole or not at all."""
     chromium, page, pdf = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    made = pdf.with_suffix(".partial")
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "book.pdf"
         options = [
             "--headless", "--disable-gpu", "--no-pdf-header-footer",
-            "--generate-pdf-document-outline", f"--user-data-dir={folder}/profile",
+            "--generate-pdf-document-outline", f"--user-data-dir={folder}",
             "--disable-background-networking", "--run-all-compositor-stages-before-draw",
-            "--virtual-time-budget=120000", f"--print-to-pdf={made}",
+            "--virtual-time-budget=120000", f"--print-to-pdf={made.resolve()}",
         ]  # fmt: skip
         if os.geteuid() == 0:  # Chromium's sandbox refuses to work for root
             options.append("--no-sandbox")
         done = subprocess.run(
             [chromium, *options, page.resolve().as_uri()], capture_output=True, text=True
         )
-        if done.returncode or not made.exists():
-            print(f"{chromium}: printed nothing\n{done.stderr}", file=sys.stderr)
-            return 1
-        pdf.write_bytes(made.read_bytes())
+    if done.returncode or not made.exists():
+        print(f"{chromium}: printed nothing\n{done.stderr}", file=sys.stderr)
+        return 1
+    made.replace(pdf)
     print(pdf)
     return 0
 

@@ -5,8 +5,9 @@ import sys
 
 from livereload import Server
 
-WATCHED = ("notebooks/*.ipynb", "notebooks/profiles/*.yml", "xraylib", "book/*.md", "book/_*/*.*",
-           "book/references.bib", "_config.yml", "README.md")  # fmt: skip
+WATCHED = ("notebooks/*.ipynb", "notebooks/profiles/*.yml", "xraylib", "book/*.md", "book/*.bib",
+           "book/_ext/*.py", "book/_pages/*.py", "book/_static/*", "_config.yml",
+           "README.md")  # fmt: skip
 
 
 def main():

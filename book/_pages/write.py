@@ -10,6 +10,7 @@ from pathlib import Path
 
 import about_page
 import chapter_page
+import cover
 import ledger_page
 import nbformat
 
@@ -36,7 +37,7 @@ def pages(run, results, films=None):
     found = {
         "ledger.md": ledger_page.page(chapters, measured, known_as),
         "about.md": about_page.page(chapters, known_as, measured["provenance"]),
-        "cover.md": cover(measured["records"]),
+        "cover.md": cover.caption(measured["records"]),
     }
     for name, notebook in chapters.items():
         try:
@@ -46,28 +47,6 @@ def pages(run, results, films=None):
         except ValueError as error:
             raise ValueError(f"{run / name}.ipynb: {error}") from None
     return found
-
-
-def cover(records):
-    """The picture of the title page with its numbers in words, for those who cannot see it."""
-    whole, blind, kind = (
-        records[f"covid.{key}"]["text"]
-        for key in ("whole.accuracy", "blind.accuracy", "meta.original_format")
-    )
-    return f"""\
-```{{figure}} ../results/cover.png
-:name: fig-cover
-:figclass: cover
-:alt: A chest film, called right {whole} of the time; the same film with a black square over \
-its middle, {blind}; no film, only the ending of its file, {kind}
-
-Three ways to tell COVID-19 from other chest films, each cross-validated on real films: the \
-report's network on whole films ({whole}); the same network with the lungs blacked out ({blind}); \
-a small classifier that never sees a film and knows only whether its file was JPEG or PNG \
-({kind}). [Chapter six](chapter-covid) takes the first number apart. The film shown is computed: \
-nobody was X-rayed for it.
-```
-"""
 
 
 def main():
