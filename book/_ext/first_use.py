@@ -60,6 +60,7 @@ class FirstUse(SphinxTransform):
         words = re.compile(
             rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])", re.I
         )
+        chapter = next(self.document.findall(nodes.title)).astext()
         used = set()
         for text in list(self.document.findall(nodes.Text)):
             if not _is_prose(text):
@@ -69,13 +70,13 @@ class FirstUse(SphinxTransform):
                 term = terms[match.group().lower()]
                 if term not in used:
                     used.add(term)
-                    pieces += [nodes.Text(text[end : match.start()]), *self.link(match, term)]
+                    pieces += [nodes.Text(text[end : match.start()]), *self.link(match, term, chapter)]
                     end = match.end()
             if pieces:
                 text.parent.replace(text, [*pieces, nodes.Text(text[end:])])
 
-    def link(self, match, term):
-        """The index entry, its target, and the link to the definition."""
+    def link(self, match, term, chapter):
+        """The index entry under term and chapter, its target, and the link to the definition."""
         anchor = nodes.make_id(f"use-{term}")
         target = nodes.target("", "", ids=[anchor])
         self.document.note_explicit_target(target)
@@ -85,7 +86,7 @@ class FirstUse(SphinxTransform):
             refdomain="std", reftype="term", reftarget=term, refdoc=self.env.docname,
             refexplicit=True, refwarn=True,
         )  # fmt: skip
-        return addnodes.index(entries=[("single", term, anchor, "", None)]), target, link
+        return addnodes.index(entries=[("single", f"{term}; {chapter}", anchor, "", None)]), target, link
 
 
 def _is_prose(text):
