@@ -51,7 +51,8 @@ class FirstUse(SphinxTransform):
     default_priority = 800  # before Sphinx reads the index entries of a page, at 850
 
     def apply(self, **kwargs):
-        if not re.match(r"chapters/\d", self.env.docname):
+        number = re.match(r"chapters/(\d+)", self.env.docname)
+        if not number:
             return
         glossary = Path(self.env.srcdir) / "glossary.md"
         self.env.note_dependency(str(glossary))
@@ -60,7 +61,8 @@ class FirstUse(SphinxTransform):
         words = re.compile(
             rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])", re.I
         )
-        chapter = next(self.document.findall(nodes.title)).astext()
+        title = next(self.document.findall(nodes.title)).astext()
+        chapter = f"{int(number.group(1))} {title.split(':')[0]}"
         used = set()
         for text in list(self.document.findall(nodes.Text)):
             if not _is_prose(text):
