@@ -1,27 +1,19 @@
-"""What in a film a network's score rests on, and whether such a map can be believed.
+"""Maps of what in a film a network's score rests on.
 
-A map always looks plausible. So there are two tests: :func:`hits` on films whose evidence is known,
-beside a map drawn at random, and :func:`sanity`, which asks whether the map changes at all when
-random weights take the place of those that were learned.
+A map always looks plausible; whether it can be believed is asked by :mod:`xraylib.map_checks`.
 
 Models are those of :func:`xraylib.models.report_network`, or others that end in one sigmoid unit.
 Slopes and drops are taken of its logit, the value before the sigmoid: the sigmoid of a sure network
 is flat, and from a logit of 17 on it is 1 in float32, from which no logit can be had back.
 """
 
-from typing import NamedTuple
-
 import cv2
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
-from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from xraylib import evaluation, models, preprocessing
-
-_FLAT = 1e-6  # what resampling in single precision adds to a constant map, relative to its values
+from xraylib import preprocessing
 
 
 def feature_maps(model, images, layer, *, batch_size=16):
@@ -169,186 +161,6 @@ def _between(places, patch, length):
     return np.stack([np.interp(pixels, centres, one) for one in np.eye(len(places))], axis=1)
 
 
-def random_map(images, seed=0):
-    """Smooth maps that know nothing, as coarse as Grad-CAM's: the baseline of every score.
-
-    Args:
-        images: (n, height, width, ...); only their shape is used.
-        seed: whole number from 0.
-
-    Returns:
-        float32 (n, height, width), 0..1 with largest value 1: 7 × 7 cells drawn uniformly,
-        interpolated as :func:`grad_cam` does.
-    """
-    n, height, width = np.shape(images)[:3]
-    cells = np.random.default_rng(seed).random((n, 7, 7), np.float32)
-    resized = [cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in cells]
-    return _to_one(np.reshape(resized, (n, height, width)))
-
-
-class Hits(NamedTuple):
-    """How well maps hit known evidence; see :func:`hits`."""
-
-    pointing: evaluation.Proportion
-    mass: float
-    area: float
-    flat: int
-
-    def __str__(self):
-        flat = f"; {self.flat} maps flat" if self.flat else ""
-        return f"{self.pointing}, mass {self.mass:.2f}; chance {self.area:.2f}{flat}"
-
-
-def hits(maps, masks):
-    """Whether maps hit the evidence that is known to be there.
-
-    Args:
-        maps: (n, height, width), finite; large where the model is said to look.
-        masks: bool (n, height, width), True on the evidence, resized as the images were, but
-            nearest. The masks of other films, ``np.roll(masks, 1, axis=0)``, show how often maps
-            hit that only know where such evidence usually lies.
-
-    Returns:
-        Hits:
-            pointing: the pointing game, k of n maps whose maximum lies inside the mask. Where
-                pixels share the maximum, more than half of them must. A flat map points nowhere.
-            mass: mean share of a map's positive values that lies inside, 0..1; 0 for a map that
-                has none.
-            area: mean share of the image that the masks cover: what both would be for a point
-                drawn uniformly, or for mass spread evenly.
-            flat: how many maps have one value everywhere.
-
-    Raises:
-        ValueError: shapes differ, masks are not bool, a mask is empty, or maps are not finite.
-
-    Source: the pointing game of Zhang et al. 2018, without its margin of 15 pixels.
-    """
-    maps, masks = np.asarray(maps, np.float64), np.asarray(masks)
-    if maps.ndim != 3 or maps.shape != masks.shape or not maps.size:
-        raise ValueError(
-            "expected maps and masks of one shape (n, height, width), got "
-            f"{maps.shape} and {masks.shape}; resize the masks as the images were"
-        )
-    if masks.dtype != bool:
-        raise ValueError(f"expected masks of bool, got {masks.dtype}; compare them: masks > 0")
-    maps, masks = maps.reshape(len(maps), -1), masks.reshape(len(masks), -1)
-    if not np.isfinite(maps).all():
-        raise ValueError("expected finite maps, but some values are NaN or infinite")
-    if len(empty := np.flatnonzero(~masks.any(1))):
-        raise ValueError(
-            f"expected evidence in every film, but the masks {empty[:10].tolist()} are empty; "
-            "leave those films out, they have nothing to hit"
-        )
-    high, low = maps.max(1, keepdims=True), maps.min(1, keepdims=True)
-    flat = _flat(maps)
-    highest = maps >= high - _FLAT * (high - low)
-    inside = (highest & masks).sum(1) / highest.sum(1)
-    positive = np.maximum(maps, 0)
-    total = positive.sum(1)
-    mass = (positive * masks).sum(1) / np.where(total > 0, total, 1)
-    pointing = evaluation.proportion(((inside > 0.5) & ~flat).sum(), len(maps))
-    return Hits(pointing, float(mass.mean()), float(masks.mean()), int(flat.sum()))
-
-
-def randomise(model, seed=0, after=None):
-    """A copy of a model with weights drawn anew, from the output down to a layer.
-
-    Kernels are drawn as :mod:`xraylib.models` draws a source without weights, so that the signal
-    keeps its size through the layers; biases, and scale, shift and moving statistics of batch
-    normalisation, go back to their start.
-
-    Args:
-        model: a Keras model with a flat graph; stays as it is.
-        seed: whole number from 0.
-        after: name of a layer: it and those before it keep their weights. "features" re-draws the
-            top alone; None re-draws everything.
-
-    Returns:
-        keras.Model, not compiled.
-
-    Raises:
-        ValueError: no such layer.
-
-    Source: the cascading randomisation of Adebayo et al. 2018, section 3.1.
-    """
-    kept = 0 if after is None else 1 + model.layers.index(_layer(model, after))
-    copy = keras.models.clone_model(model)
-    # A stream of its own: a source that was never trained must not get its own weights back.
-    models.draw_kernels(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
-    for old, new in zip(model.layers[:kept], copy.layers[:kept], strict=True):
-        new.set_weights(old.get_weights())
-    return copy
-
-
-def sanity(explain, model, images, *, seed=0, draws=3):
-    """How far maps stay the same when the model's weights become random.
-
-    A rank correlation near 1 says that the map shows the film, not what the model learned.
-
-    Args:
-        explain: function ``(model, images) -> maps (n, height, width)``, such as grad_cam.
-        model: trained; has a layer "features".
-        images: (n, height, width, 3), 0..255.
-        seed: of the random weights.
-        draws: how many random models a stage; each calls explain once.
-
-    Returns:
-        pandas.DataFrame, a line a stage, "top" (weights behind "features" drawn anew) and "all":
-        correlation, the mean of Spearman's rank correlation of each map with its own before, over
-        n images and the draws; sd, its standard deviation over images (of means over draws);
-        sd_draws, that over draws (of means over images); flat, how many of the n · draws pairs
-        have a map with one value everywhere, counted as 1 if both have, otherwise as 0; n.
-
-    Raises:
-        ValueError: explain gives no finite (n, height, width), draws is below 1, or the model has
-            no layer "features".
-
-    Source: Adebayo et al. 2018.
-    """
-    if draws < 1:
-        raise ValueError(f"draws must be 1 or more, got {draws}")
-    before = _explained(explain, model, images)
-    lines = {}
-    for stage, after in (("top", "features"), ("all", None)):
-        found, flat = [], 0
-        for draw in range(draws):
-            number = int(np.random.default_rng([seed, draw]).integers(2**31))
-            now = _explained(explain, randomise(model, number, after), images)
-            found.append([_rank_correlation(a, b) for a, b in zip(before, now, strict=True)])
-            flat += int((_flat(before) | _flat(now)).sum())
-        over_draws, over_images = np.mean(found, 0), np.mean(found, 1)
-        lines[stage] = {
-            "correlation": over_draws.mean(),
-            "sd": over_draws.std(),
-            "sd_draws": over_images.std(),
-            "flat": flat,
-            "n": len(before),
-        }
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("random")
-
-
-def _rank_correlation(a, b):
-    if _flat(a) or _flat(b):
-        return float(_flat(a) and _flat(b))
-    return spearmanr(a, b).statistic
-
-
-def _explained(explain, model, images):
-    """Maps as (n, pixels)."""
-    maps = np.asarray(explain(model, images), np.float64)
-    if maps.shape != np.shape(images)[:3] or not np.isfinite(maps).all():
-        raise ValueError(
-            f"expected explain to give finite maps of shape {np.shape(images)[:3]}, got "
-            f"{maps.shape}, finite: {bool(np.isfinite(maps).all())}"
-        )
-    return maps.reshape(len(maps), -1)
-
-
-def _flat(maps):
-    """Which of the maps (..., pixels) have one value everywhere."""
-    return np.ptp(maps, axis=-1) <= _FLAT * np.abs(maps).max(-1)
-
-
 def _to_one(maps):
     """Scale each map in place to a largest value of 1; maps of zeros stay."""
     high = maps.max((1, 2), keepdims=True)
@@ -374,15 +186,8 @@ def _sign(target):
     return 1.0 if target == 1 else -1.0
 
 
-def _layer(model, name):
-    names = [layer.name for layer in model.layers]
-    if name not in names:
-        raise ValueError(f"layer: expected one of {', '.join(names)}; got {name!r}")
-    return model.get_layer(name)
-
-
 def _map_layer(model, name):
-    layer = _layer(model, name)
+    layer = model.get_layer(name)
     if len(layer.output.shape) != 4:
         maps = [la.name for la in model.layers if len(getattr(la.output, "shape", ())) == 4]
         raise ValueError(

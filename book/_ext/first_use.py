@@ -72,7 +72,8 @@ class FirstUse(SphinxTransform):
                 term = terms[match.group().lower()]
                 if term not in used:
                     used.add(term)
-                    pieces += [nodes.Text(text[end : match.start()]), *self.link(match, term, chapter)]
+                    before = nodes.Text(text[end : match.start()])
+                    pieces += [before, *self.link(match, term, chapter)]
                     end = match.end()
             if pieces:
                 text.parent.replace(text, [*pieces, nodes.Text(text[end:])])
@@ -88,7 +89,8 @@ class FirstUse(SphinxTransform):
             refdomain="std", reftype="term", reftarget=term, refdoc=self.env.docname,
             refexplicit=True, refwarn=True,
         )  # fmt: skip
-        return addnodes.index(entries=[("single", f"{term}; {chapter}", anchor, "", None)]), target, link
+        entry = ("single", f"{term}; {chapter}", anchor, "", None)
+        return addnodes.index(entries=[entry]), target, link
 
 
 def _is_prose(text):
