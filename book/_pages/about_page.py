@@ -47,7 +47,7 @@ RESULTS = """
 ## Numbers on real images
 
 What the text quotes "on the report's X-rays" or "on real films" is read from `{file}`, measured \
-on {date} with the profile `{profile}` at commit `{commit}`, on {cores} cores ({processor}).
+on {date} with the profile `{profile}`, commit `{commit}`, on {cores} cores ({processor}).
 """
 
 

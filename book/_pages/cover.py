@@ -60,7 +60,7 @@ def caption(records):
 its middle, {blind}; no film, only the ending of its file, {kind}
 
 Whether a film's file was JPEG or PNG tells more about its label than the network sees in it, and \
-the network does as well with the lungs blacked out. Right of all, on real films, cross-validated: \
+the network does as well with the lungs blacked out. Right of all real films, cross-validated: \
 whole films {whole}; lungs blacked out {blind}; a small classifier that knows only the format of \
 the file {kind}. [Chapter six](chapter-covid) takes the first number apart. The film shown is \
 computed: nobody was X-rayed for it.
