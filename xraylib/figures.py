@@ -143,7 +143,8 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
         axis.annotate(
             f"{result.k}/{result.n}", (1.03, y), xycoords=("axes fraction", "data"), va="center"
         )
-        axis.text(0.01, y - 0.27, name, fontsize=9, va="bottom")
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # no line crosses a name
+        axis.text(0.01, y - 0.27, name, fontsize=9, va="bottom", bbox=behind)
     axis.axvline(chance, color="#888888", linestyle="--", linewidth=1, zorder=0)
     axis.set(yticks=[], xlim=(0, 1), xlabel="share correct")
     axis.spines["left"].set_visible(False)
