@@ -177,6 +177,7 @@ def test_a_term_leads_to_the_glossary_and_the_index_back(open_page):
     assert "glossary.html#term-" in tab.url.lower()
     tab = open_page("genindex.html")
     tab.locator("a[href*='01_theory.html#use-']").first.click()
+    tab.wait_for_load_state("load")
     anchor = tab.url.split("#")[1]
     assert tab.locator(f"[id='{anchor}']").count() == 1
 
