@@ -46,6 +46,38 @@ def proportion(k, n, confidence=0.95):
     return Proportion(int(k), int(n), float(low), float(high))
 
 
+class Spread(NamedTuple):
+    """Images right of n, a number for each of several trainings that differ in their seed alone.
+
+    Prints as "59/65 = 0.91 (0.81–0.97), 50 to 63 over 30 seeds": the median training with the
+    interval that the n images leave it, and the range that the trainings leave.
+    """
+
+    values: tuple
+    n: int
+
+    @property
+    def median(self):
+        """Proportion of the median training; of an even number of them the lower middle one."""
+        return proportion(sorted(self.values)[(len(self.values) - 1) // 2], self.n)
+
+    @property
+    def range(self):
+        """The smallest and the largest number as text, "50 to 63", or the one if they are equal."""
+        low, high = min(self.values), max(self.values)
+        return str(low) if low == high else f"{low} to {high}"
+
+    def __str__(self):
+        seeds = f"{len(self.values)} seeds" if len(self.values) > 1 else "1 seed"
+        return f"{self.median}, {self.range} over {seeds}"
+
+
+def majority(labels):
+    """What "always the larger class" gets right, as a Proportion: (n,) labels of 0 and 1."""
+    counts = np.bincount(labels_and_groups(labels)[0])
+    return proportion(counts.max(), counts.sum())
+
+
 class Estimate(NamedTuple):
     """A value with its 95 % interval; prints as "0.91 (0.85–0.96)". What is unknown is NaN."""
 

@@ -104,9 +104,7 @@ def hits(maps, masks):
 def randomise(model, seed=0, after=None):
     """A copy of a model with weights drawn anew, from the output down to a layer.
 
-    Kernels are drawn as :mod:`xraylib.models` draws a source without weights, so that the signal
-    keeps its size through the layers; biases, and scale, shift and moving statistics of batch
-    normalisation, go back to their start.
+    By :func:`xraylib.models.initialise`, so that the signal keeps its size through the layers.
 
     Args:
         model: a Keras model with a flat graph; stays as it is.
@@ -125,7 +123,7 @@ def randomise(model, seed=0, after=None):
     kept = 0 if after is None else 1 + model.layers.index(model.get_layer(after))
     copy = keras.models.clone_model(model)
     # A stream of its own: a source that was never trained must not get its own weights back.
-    models.draw_kernels(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
+    models.initialise(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
     for old, new in zip(model.layers[:kept], copy.layers[:kept], strict=True):
         new.set_weights(old.get_weights())
     return copy

@@ -3,10 +3,11 @@
 Every model takes pixel values from 0 to 255 and knows its own resizing and scaling. Every graph is
 flat, so that any layer's output can be had with ``keras.Model(model.input, layer.output)``, and the
 last layer of a source is called ``"features"``: ``keras.Model(features.output, model.output)`` is
-the top alone. TensorFlow is the backend.
+the top alone. A builder's ``seed`` and :func:`initialise` draw the same weights. TensorFlow is the
+backend.
 """
 
-import itertools
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,12 @@ class Source:
 
 
 def efficientnet_lite0(
-    weights="imagenet", input_shape=(None, None, 3), include_top=False, scaling="source", seed=None
+    weights="imagenet",
+    input_shape=(None, None, 3),
+    include_top=False,
+    scaling="source",
+    seed=None,
+    dtype="float32",
 ):
     """EfficientNet-Lite0: B0 without squeeze-and-excitation, with ReLU6 and a fixed stem and head.
 
@@ -43,6 +49,7 @@ def efficientnet_lite0(
             ``"logits"`` and ``"predictions"``, (n, 1000) probabilities of the ImageNet classes.
         scaling: "source" is the (x - 127) / 128 of its training; "report" is x / 255.
         seed: integer, for random weights.
+        dtype: "float32", or a mixed precision such as "mixed_bfloat16"; weights stay float32.
 
     Returns:
         Flat keras.Model, without the dropout and stochastic depth of its own training.
@@ -55,18 +62,20 @@ def efficientnet_lite0(
     padding ('same', which TensorFlow makes uneven at stride 2).
     """
     _known("weights", weights, ("imagenet", None), paths=True)
-    images, x = _entrance("efficientnet_lite0", input_shape, scaling)
-    x = _convolve(x, "stem", layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv"))
-    number = 0
-    for repeats, kernel, stride, expand, channels in _LITE0:
-        for stride_here in [stride] + [1] * (repeats - 1):
-            x = _mbconv(x, f"block{number}", kernel, stride_here, expand, channels)
-            number += 1
-    x = _convolve(x, "head", layers.Conv2D(1280, 1, use_bias=False, name="head_conv"))
-    x = layers.Identity(name="features")(x)
-    model = keras.Model(images, _classifier(x) if include_top else x, name="efficientnet_lite0")
+    with _policy(dtype):
+        images, x = _entrance("efficientnet_lite0", input_shape, scaling)
+        x = _convolve(x, "stem", layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv"))
+        number = 0
+        for repeats, kernel, stride, expand, channels in _LITE0:
+            for stride_here in [stride] + [1] * (repeats - 1):
+                x = _mbconv(x, f"block{number}", kernel, stride_here, expand, channels)
+                number += 1
+        x = _convolve(x, "head", layers.Conv2D(1280, 1, use_bias=False, name="head_conv"))
+        x = layers.Identity(name="features")(x)
+        output = _classifier(x) if include_top else x
+    model = keras.Model(images, output, name="efficientnet_lite0")
     if weights is None:
-        draw_kernels(model, seed)
+        initialise(model, seed)
     else:
         _weights.load_lite0(model, None if weights == "imagenet" else weights)
     return model
@@ -108,7 +117,12 @@ def _mbconv(x, name, kernel, stride, expand, channels):
 
 
 def inception_v3(
-    weights="imagenet", input_shape=(None, None, 3), include_top=False, scaling="source", seed=None
+    weights="imagenet",
+    input_shape=(None, None, 3),
+    include_top=False,
+    scaling="source",
+    seed=None,
+    dtype="float32",
 ):
     """Inception V3, the report's source model, as ``keras.applications`` builds it.
 
@@ -120,6 +134,7 @@ def inception_v3(
             ``"logits"`` and ``"predictions"``, (n, 1000) probabilities of the ImageNet classes.
         scaling: "source" is the x / 127.5 - 1 of its training; "report" is x / 255.
         seed: integer, for random weights.
+        dtype: "float32", or a mixed precision such as "mixed_bfloat16"; weights stay float32.
 
     Returns:
         Flat keras.Model.
@@ -132,62 +147,61 @@ def inception_v3(
     Source: Szegedy et al. 2016.
     """
     _known("weights", weights, ("imagenet", None), paths=True)
-    images, x = _entrance("inception_v3", input_shape, scaling)
     path = _weights.inception_path(include_top) if weights == "imagenet" else weights
     classes = path is not None and _weights.inception_has_classes(path, include_top)
-    source = keras.applications.InceptionV3(include_top=classes, weights=None, input_tensor=x)
-    if path is not None:
-        _weights.load_inception(source, path)
-    x = layers.Identity(name="features")(source.get_layer("mixed10").output)
-    model = keras.Model(images, _classifier(x) if include_top else x, name="inception_v3")
+    with _policy(dtype):
+        images, x = _entrance("inception_v3", input_shape, scaling)
+        source = keras.applications.InceptionV3(include_top=classes, weights=None, input_tensor=x)
+        if path is not None:
+            _weights.load_inception(source, path)
+        x = layers.Identity(name="features")(source.get_layer("mixed10").output)
+        output = _classifier(x) if include_top else x
+    model = keras.Model(images, output, name="inception_v3")
     if path is None:
-        draw_kernels(model, seed)
+        initialise(model, seed)
     elif include_top:
         model.get_layer("logits").set_weights(source.get_layer("predictions").get_weights())
     return model
 
 
-def report_top(source, seed=None):
-    """The report's top model (section 4.1.5): 373,793 parameters on Inception V3.
+def report_top(shape, seed=None):
+    """The report's top model (section 4.1.5) alone: 373,793 parameters on Inception V3.
 
     Two convolutions of 16 filters (3 × 3, then 5 × 5), the maximum of each filter over the image,
     and twice 256 units, dropout of a quarter, batch normalisation; then one sigmoid unit.
 
     Args:
-        source: the tensor of features to build on, or their shape (height, width, channels); height
-            and width at least 7.
+        shape: (height, width, channels) of the features; height and width at least 7.
         seed: integer; fixes the initial weights and the dropout.
 
     Returns:
-        On a tensor, the output (n, 1) in 0..1, float32; on a shape, a keras.Model of its own, to be
-        trained on features that were computed once.
+        keras.Model, not compiled, from features to (n, 1) float32 probabilities, to be trained on
+        features that were computed once.
 
     Raises:
         ValueError: smaller features.
     """
-    tensor = isinstance(source, keras.KerasTensor)
-    features = source if tensor else keras.Input(tuple(source), name="features")
+    features = keras.Input(tuple(shape), name="features")
+    model = keras.Model(features, _top(features), name="report_top")
+    initialise(model, seed)
+    return model
+
+
+def _top(features):
     if len(features.shape) != 4 or min(n or 7 for n in features.shape[1:3]) < 7:
         raise ValueError(
             "The top needs features of shape (height, width, channels) of at least 7 × 7, as its "
             f"convolutions take 6 rows and columns away; got {tuple(features.shape[1:])}."
         )
-    seeds = _seeds(seed, "top")
-
-    def start(activation="relu"):
-        draw = keras.initializers.GlorotUniform(next(seeds))
-        return {"activation": activation, "kernel_initializer": draw}
-
     x = features
     for n, kernel in enumerate((3, 5), 1):
-        x = layers.Conv2D(16, kernel, **start(), name=f"top_conv{n}")(x)
+        x = layers.Conv2D(16, kernel, activation="relu", name=f"top_conv{n}")(x)
     x = layers.GlobalMaxPooling2D(name="top_pool")(x)
     for n in (1, 2):
-        x = layers.Dense(256, **start(), name=f"top_dense{n}")(x)
-        x = layers.Dropout(0.25, seed=next(seeds), name=f"top_dropout{n}")(x)
+        x = layers.Dense(256, activation="relu", name=f"top_dense{n}")(x)
+        x = layers.Dropout(0.25, seed=0, name=f"top_dropout{n}")(x)
         x = layers.BatchNormalization(name=f"top_bn{n}")(x)
-    x = layers.Dense(1, **start("sigmoid"), dtype="float32", name="probability")(x)
-    return x if tensor else keras.Model(features, x, name="report_top")
+    return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(x)
 
 
 def report_network(
@@ -197,6 +211,7 @@ def report_network(
     input_shape=(None, None, 3),
     seed=None,
     scaling="source",
+    dtype="float32",
 ):
     """The report's network: a source model, and its own top on the source's features.
 
@@ -208,6 +223,8 @@ def report_network(
         input_shape: (height, width, 3) of pixel values 0..255.
         seed: integer; two networks of one seed start with equal weights and draw equal dropout.
         scaling: "source", as the source was trained, or "report", 1/255.
+        dtype: "float32", or a mixed precision such as "mixed_bfloat16"; weights stay float32. See
+            :func:`xraylib.training.best_precision`.
 
     Returns:
         Flat keras.Model, not compiled, of (n, 1) float32 probabilities. On Inception V3 it has
@@ -219,11 +236,14 @@ def report_network(
     """
     _known("source", source, tuple(SOURCES))
     _known("trainable", trainable, ("top", "all"))
-    base = SOURCES[source].build(weights, input_shape, scaling=scaling, seed=seed)
+    base = SOURCES[source].build(weights, input_shape, scaling=scaling, seed=seed, dtype=dtype)
     for layer in base.layers:
         layer.trainable = trainable == "all"
-    output = report_top(base.get_layer("features").output, seed)
-    return keras.Model(base.input, output, name=f"report_{source}")
+    with _policy(dtype):
+        output = _top(base.get_layer("features").output)
+    model = keras.Model(base.input, output, name=f"report_{source}")
+    initialise(model, seed, source=False)
+    return model
 
 
 def pca_network(n_components=23, seed=None):
@@ -238,20 +258,43 @@ def pca_network(n_components=23, seed=None):
     Returns:
         keras.Model from (n, n_components) to (n, 1) probabilities in 0..1, not compiled.
     """
-    seeds = _seeds(seed, "pca")
+    components = keras.Input((n_components,), name="components")
+    x = components
+    for n in (1, 2):
+        x = layers.Dense(1024, activation="relu", name=f"dense{n}")(x)
+        x = layers.Dropout(0.25, seed=0, name=f"dropout{n}")(x)
+        x = layers.BatchNormalization(name=f"bn{n}")(x)
+    for n, units in ((3, 512), (4, 256)):
+        x = layers.Dense(units, activation="relu", name=f"dense{n}")(x)
+    x = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    model = keras.Model(components, x, name="pca_network")
+    initialise(model, seed)
+    return model
 
-    def dense(units, activation="relu"):
-        draw = keras.initializers.GlorotUniform(next(seeds))
-        return layers.Dense(units, activation=activation, kernel_initializer=draw)
 
-    scores = keras.Input((n_components,), name="components")
-    x = scores
-    for _ in range(2):
-        x = dense(1024)(x)
-        x = layers.Dropout(0.25, seed=next(seeds))(x)
-        x = layers.BatchNormalization()(x)
-    x = dense(256)(dense(512)(x))
-    return keras.Model(scores, dense(1, "sigmoid")(x), name="pca_network")
+def small_network(seed=None):
+    """Three convolutions of 16, 32 and 32 filters, from nothing: 14,177 parameters.
+
+    What a network of the usual kind does without any transfer. Each convolution (3 × 3) is followed
+    by the maximum of 2 × 2 pixels, the last by the maximum of each filter over the image, and that
+    by one sigmoid unit.
+
+    Args:
+        seed: integer; fixes the initial weights.
+
+    Returns:
+        keras.Model, not compiled, from (n, 64, 64, 1) grey values in 0..1 to (n, 1) probabilities.
+    """
+    pixels = keras.Input((64, 64, 1), name="pixels")
+    x = pixels
+    for n, filters in enumerate((16, 32, 32), 1):
+        x = layers.Conv2D(filters, 3, activation="relu", padding="same", name=f"conv{n}")(x)
+        x = layers.MaxPooling2D(name=f"pool{n}")(x)
+    x = layers.GlobalMaxPooling2D(name="pool4")(x)
+    x = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    model = keras.Model(pixels, x, name="small_network")
+    initialise(model, seed)
+    return model
 
 
 def native_size(model):
@@ -282,25 +325,62 @@ def _classifier(features):
     return layers.Softmax(dtype="float32", name="predictions")(x)
 
 
-def draw_kernels(model, seed):
-    """Random kernels that keep the signal's size from layer to layer (He et al. 2015)."""
-    seeds = _seeds(seed, "source")
-    for layer in model.layers:
-        if (kernel := getattr(layer, "kernel", None)) is None:
+def initialise(model, seed=None, *, source=True):
+    """Give a network the weights and the dropout that it has when it is built with this seed.
+
+    So one network can be trained many times. Kernels of a source model, up to the layer "features",
+    keep the signal's size from layer to layer (He et al. 2015); others are drawn as Keras draws
+    them (Glorot and Bengio 2010). Biases, and batch normalisation, go back to their start.
+
+    Args:
+        model: of this module, or any flat graph of convolutions, dense layers, dropout and batch
+            normalisation; changed in place.
+        seed: integer; None draws other weights each time.
+        source: False leaves the layers up to "features" as they are.
+
+    Raises:
+        ValueError: the model has weights of another kind.
+    """
+    names = [layer.name for layer in model.layers]
+    top = names.index("features") + 1 if "features" in names else 0
+    for i, layer in enumerate(model.layers):
+        if i < top and not source:
             continue
-        depthwise = isinstance(layer, layers.DepthwiseConv2D)
-        fan_in = math.prod(kernel.shape[: 2 if depthwise else -1])
-        gain = 1 if "project" in layer.name or layer.name == "logits" else 2  # no ReLU follows
-        draw = keras.initializers.TruncatedNormal(0, math.sqrt(gain / fan_in), next(seeds))
-        kernel.assign(draw(kernel.shape))
+        # By place within source or top, not by name: Keras numbers names through a process.
+        key = None if seed is None else [seed, i < top, i - top if i >= top else i]
+        draw = int(np.random.default_rng(key).integers(2**31))
+        if isinstance(layer, layers.Dropout):
+            layer.seed_generator.state.assign([draw, 0])
+        for weight in layer.weights:
+            weight.assign(_start(layer, weight, draw, i < top))
 
 
-def _seeds(seed, what):
-    """Endless independent seeds for one part of a model; None leaves the draws to Keras."""
-    if seed is None:
-        return itertools.repeat(None)
-    draws = np.random.default_rng([seed, *what.encode()])
-    return (int(draws.integers(2**31)) for _ in itertools.count())
+def _start(layer, weight, seed, in_source):
+    """What a weight is before any training."""
+    if weight.name in ("bias", "beta", "moving_mean"):
+        return np.zeros(weight.shape, "float32")
+    if weight.name in ("gamma", "moving_variance"):
+        return np.ones(weight.shape, "float32")
+    if weight.name != "kernel":
+        raise ValueError(f"{layer.name}: expected a kernel, a bias or batch normalisation's "
+                         f"weights, got {weight.name!r}; draw these yourself")  # fmt: skip
+    if not in_source:
+        return keras.initializers.GlorotUniform(seed)(weight.shape)
+    depthwise = isinstance(layer, layers.DepthwiseConv2D)
+    fan_in = math.prod(weight.shape[: 2 if depthwise else -1])
+    gain = 1 if "project" in layer.name else 2  # no ReLU follows
+    return keras.initializers.TruncatedNormal(0, math.sqrt(gain / fan_in), seed)(weight.shape)
+
+
+@contextlib.contextmanager
+def _policy(dtype):
+    """Build layers in a precision; ``keras.applications`` takes it from nowhere else."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _known(what, value, choices, paths=False):

@@ -1,21 +1,20 @@
-"""Compile, fit, keep the history; save a trained model with its labels.
+"""Train a network and keep its history; score with it; save it with its labels.
 
 Chapter 04 (transfer learning) explains the two ways of training that :func:`fit` knows.
 """
 
-import itertools
 import json
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
-from tqdm.keras import TqdmCallback
 
-from xraylib import augmentation, datasets, models, preprocessing
+from xraylib import augmentation, datasets, engine, models, preprocessing
 
 _CARD = "xraylib.json"  # the member of a saved .keras archive that holds labels and origin
 
@@ -29,8 +28,8 @@ def best_precision(source):
     Returns:
         "mixed_bfloat16" on a GPU of compute capability 8.0 and up, and for Inception V3 on a
         processor with bfloat16 instructions (AVX-512 BF16, AMX); otherwise "float32". The
-        depthwise convolutions of EfficientNet-Lite0 run slower in bfloat16 on a processor. Set
-        it with ``keras.config.set_dtype_policy`` before a model is built.
+        depthwise convolutions of EfficientNet-Lite0 run slower in bfloat16 on a processor. Pass
+        it to a builder of :mod:`xraylib.models` as ``dtype``.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -43,37 +42,6 @@ def best_precision(source):
     return "mixed_bfloat16" if fast else "float32"
 
 
-def _batches(draw, labels, batch_size, seed):
-    """A tf.data pipeline that shuffles and draws anew in every epoch.
-
-    Keras 3 repeats the same batches in each epoch when ``fit`` is given arrays after
-    ``keras.utils.set_random_seed``; here every pass has a generator of its own, seeded by the
-    seed and the number of the pass, so passes differ and runs agree.
-    """
-    n = len(labels)
-    steps = -(-n // batch_size)
-    if n % batch_size == 1 and steps > 1:
-        steps -= 1  # batch normalisation makes a batch of one image all zero: it joins the last
-    passes = itertools.count()
-
-    def one_pass():
-        epoch = next(passes)
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(n)
-        for step in range(steps):
-            end = n if step == steps - 1 else (step + 1) * batch_size
-            chosen = order[step * batch_size : end]
-            yield draw(chosen, epoch, rng), labels[chosen]
-
-    sample = draw(np.arange(1), 0, np.random.default_rng(0))
-    signature = (
-        tf.TensorSpec((None, *sample.shape[1:]), sample.dtype),
-        tf.TensorSpec((None, 1), tf.float32),
-    )
-    pipeline = tf.data.Dataset.from_generator(one_pass, output_signature=signature)
-    return pipeline.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-
-
 def is_frozen(model):
     """Whether no weight up to the layer "features" of a report network is trained."""
     names = [layer.name for layer in model.layers]
@@ -82,42 +50,42 @@ def is_frozen(model):
 
 
 def features(model, images, *, draws=0, batch_size=16, seed=0, progress=True):
-    """What the source of a report network computes, once plain or for several augmented draws.
+    """What the source of a report network computes of images, and of augmented versions of them.
+
+    An image's features depend on that image alone: computed once for all folds, nothing of a fold's
+    test images reaches its training images.
 
     Args:
-        model: from :func:`xraylib.models.report_network`.
+        model: from :mod:`xraylib.models`, with a layer "features".
         images: (n, height, width, 3), 0..255, uint8 or float32.
-        draws: 0 for the images as they are, otherwise the number of augmented versions of each.
+        draws: the number of augmented versions of each image besides the plain one.
         batch_size: images a call.
         seed: of the augmentation.
         progress: show a bar on stderr.
 
     Returns:
-        float16 (n, h, w, channels) for ``draws=0``, otherwise (draws, n, h, w, channels). At 7 × 7
-        × 1280 (EfficientNet-Lite0) that is 125 kB an image and draw.
+        float16 (n, h, w, channels) for ``draws=0``, otherwise (n, 1 + draws, h, w, channels), the
+        plain image's first. At 7 × 7 × 1280 (EfficientNet-Lite0) that is 125 kB an image and draw.
+
+    Raises:
+        ValueError: images of another shape or range.
     """
     preprocessing.check_images(images)
     images = np.asarray(images)
-    source = keras.Model(model.input, model.get_layer("features").output)
-    call = tf.function(lambda batch: source(batch, training=False)).get_concrete_function(
-        tf.TensorSpec((None, *images.shape[1:]), tf.float32)
-    )
+    source = engine.part(model, None, "features")
     rng = np.random.default_rng(seed)
-    shape = (max(draws, 1), len(images), *source.output.shape[1:])
-    out = None
-    total = shape[0] * shape[1]
-    with tqdm(total=total, unit="image", desc="source", disable=not progress) as bar:
-        for draw in range(shape[0]):
-            for start in range(0, len(images), batch_size):
+    out = np.empty((len(images), 1 + draws, *source.output.shape[1:]), "float16")
+    starts = range(0, len(images), batch_size)
+    with tqdm(total=out.shape[0] * out.shape[1], unit="image", desc="source",
+              disable=not progress) as bar:  # fmt: skip
+        for draw in range(1 + draws):
+            for start in starts:
                 batch = images[start : start + batch_size]
-                if draws:
+                if draw:
                     batch = augmentation.augment(batch, rng)
-                values = tf.cast(call(tf.cast(batch, tf.float32)), tf.float16).numpy()
-                if out is None:
-                    out = np.empty((*shape[:2], *values.shape[1:]), "float16")
-                out[draw, start : start + len(batch)] = values
+                out[start : start + len(batch), draw] = engine.values(source, batch)
                 bar.update(len(batch))
-    return out if draws else out[0]
+    return out if draws else out[:, 0]
 
 
 def fit(
@@ -129,29 +97,30 @@ def fit(
     epochs=20,
     batch_size=5,
     learning_rate=1e-4,
-    augment=True,
     draws=10,
     seed=0,
     progress=True,
 ):
-    """Train a report network with Adam on binary cross-entropy, as section 4.2 of the report.
+    """Train a network with Adam on binary cross-entropy, as section 4.2 of the report.
 
-    A frozen source is run once over ``draws`` augmented versions of each image and only the top is
-    trained, on one of the versions an epoch, each version as often as any other. A source that is
-    trained too sees a new augmentation of each image in each epoch. Validation images are never
-    augmented. For several GPUs build the model and call this inside the scope of a
-    ``tf.distribute.MirroredStrategy``.
+    Images are augmented as in the report; what is no image is not. Where the source is frozen it
+    runs once over ``draws`` augmented versions of each image, and the top alone is trained. A
+    source that is trained too sees a new version of each image in each epoch. Validation images are
+    never augmented. A training starts from the model's weights, with fresh averages of Adam's; to
+    train a model once more from the start, see :func:`xraylib.models.initialise`.
 
     Args:
-        model: from :func:`xraylib.models.report_network`; trained in place.
-        images: (n, height, width, 3), 0..255, uint8 or float32.
+        model: from :mod:`xraylib.models`; trained in place, not compiled.
+        images: what the model takes. A report network: (n, height, width, 3), 0..255, uint8 or
+            float32. A top: features (n, 1 + draws, h, w, channels) as :func:`features` gives them,
+            of which each epoch takes an augmented one of each image; or (n, h, w, channels).
+            Others: (n, ...) numbers.
         labels: (n,) of 0 and 1.
         validation: (images, labels) to measure after each epoch, or None.
         epochs: passes over the images.
         batch_size: images a step; the report takes 5.
         learning_rate: of Adam; the report takes 1e-4.
-        augment: apply the report's random affine.
-        draws: cached versions of an image where the source is frozen.
+        draws: augmented versions of an image where the source is frozen.
         seed: of the order and of the augmentation.
         progress: show bars on stderr.
 
@@ -168,109 +137,84 @@ def fit(
             "epochs, batch_size and draws must be 1 or more, got "
             f"epochs={epochs}, batch_size={batch_size}, draws={draws}"
         )
-    images, labels = _checked(images, labels)
+    images, labels = _checked(model, images, labels)
     if validation is not None:
-        validation = _checked(*validation)
-    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    settings |= {"seed": seed, "progress": progress}
-    if is_frozen(model):
-        count = min(draws, epochs) if augment else 0
-        cache = features(model, images, draws=count, seed=seed, progress=progress)
+        validation = _checked(model, *validation)
+    of_pixels = takes_pixels(model)
+    if of_pixels and is_frozen(model):
+        images = features(model, images, draws=draws, seed=seed, progress=progress)
         if validation is not None:
-            plain = features(model, validation[0], progress=progress)
-            validation = (plain.astype("float32"), validation[1])
-        top = keras.Model(model.get_layer("features").output, model.output)
-        cache = cache if count else cache[None]
-        return _fit_top(top, cache, labels, validation, **settings)
-
-    def draw(chosen, epoch, rng):
-        batch = images[chosen]
-        return (augmentation.augment(batch, rng) if augment else batch).astype("float32")
-
-    return _fit(model, draw, labels, validation, **settings)
-
-
-def fit_top(top, cache, labels, *, validation=None, epochs=20, seed=0):
-    """Train a top on features that were computed before, as :func:`fit` does with a frozen source.
-
-    Where many tops are trained on the same images, as in cross-validation, the source has to run
-    only once.
-
-    Args:
-        top: from :func:`xraylib.models.report_top` on a shape; trained in place.
-        cache: (draws, n, h, w, channels), from :func:`features`; each epoch takes one draw an
-            image, each draw as often as any other.
-        labels: (n,) of 0 and 1.
-        validation: (features, labels) to measure after each epoch, (m, h, w, channels) and (m,).
-        epochs: passes over the images.
-        seed: of the order.
-
-    Returns:
-        dict of lists, see :func:`fit`.
-
-    Raises:
-        ValueError: labels other than 0 and 1, or not one for each image.
-    """
-    cache = np.asarray(cache)
-    if cache.ndim != 5:
-        raise ValueError(
-            f"expected features of shape (draws, n, h, w, channels), got {cache.shape}; for plain "
-            "features put an axis in front: cache[None]"
-        )
-    labels = _checked_labels(labels, cache.shape[1])
+            validation = features(model, validation[0], progress=progress), validation[1]
+        model, of_pixels = engine.part(model, "features", None), False
     if validation is not None:
-        plain = np.asarray(validation[0], "float32")
-        validation = plain, _checked_labels(validation[1], len(plain))
-    return _fit_top(top, cache, labels, validation, epochs=epochs, seed=seed)
+        validation = _plain(model, validation[0]), validation[1]
+    augmented = images.ndim > len(model.input_shape)
+    drawn = None
+    if augmented:  # in each epoch another version of each image, while there are any left
+        rng = np.random.default_rng([seed, 1])
+        versions = np.tile(np.arange(1, images.shape[1]), (len(images), 1))
+        drawn = np.tile(rng.permuted(versions, axis=1), -(-epochs // versions.shape[1]))
 
+    def batches(epoch):
+        rng = np.random.default_rng([seed, 0, epoch])
+        for chosen in _deal(len(labels), batch_size, rng):
+            if augmented:
+                batch = images[chosen, drawn[chosen, epoch]]
+            else:
+                batch = images[chosen]
+            if of_pixels:
+                batch = augmentation.augment(batch, rng)
+            yield batch.astype("float32"), labels[chosen]
 
-def _fit_top(top, cache, labels, validation=None, *, seed, **settings):
-    # Image i starts with its own draw, so that an epoch mixes them.
-    held, count = [cache], len(cache)
-    first = np.random.default_rng([seed, 1]).integers(count, size=len(labels))
-
-    def draw(chosen, epoch, rng):
-        return held[0][(first[chosen] + epoch) % count, chosen].astype("float32")
-
-    try:
-        return _fit(top, draw, labels, validation, seed=seed, **settings)
-    finally:
-        held.clear()  # TensorFlow keeps the pipeline's function, and would keep the features too
-
-
-def _fit(
-    trained,
-    draw,
-    labels,
-    validation,
-    *,
-    epochs,
-    seed,
-    batch_size=5,
-    learning_rate=1e-4,
-    progress=False,
-):
-    trained.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="binary_crossentropy",
-        metrics=["accuracy", "mae"],
-        jit_compile=False,
-    )
-    bar = TqdmCallback(verbose=0, tqdm_class=tqdm, desc="training", disable=not progress)
-    history = trained.fit(
-        _batches(draw, labels, batch_size, seed),
-        validation_data=validation,
+    return engine.train(
+        model,
+        batches if not of_pixels else lambda epoch: _ahead(batches(epoch)),
         epochs=epochs,
-        verbose=0,
-        shuffle=False,  # the pipeline shuffles
-        callbacks=[bar],
+        learning_rate=learning_rate,
+        validation=validation,
+        progress=progress,
     )
-    return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 
-def _checked(images, labels):
-    preprocessing.check_images(images)
-    return np.asarray(images), _checked_labels(labels, len(images))
+def _deal(n, batch_size, rng):
+    """Shuffled batches of indices."""
+    order = rng.permutation(n)
+    ends = list(range(batch_size, n, batch_size))
+    if n % batch_size == 1 and len(ends) > 0 and batch_size > 1:
+        ends.pop()  # batch normalisation makes a batch of one image all zero: it joins the last
+    return np.split(order, ends)
+
+
+def _ahead(batches):
+    """The same, each made while the one before is used."""
+    with ThreadPoolExecutor(1) as maker:
+        waiting = maker.submit(next, batches, None)
+        while (batch := waiting.result()) is not None:
+            waiting = maker.submit(next, batches, None)
+            yield batch
+
+
+def takes_pixels(model):
+    """Whether a model takes images of 0..255, and scales them itself."""
+    return any(isinstance(layer, preprocessing.Preprocess) for layer in model.layers)
+
+
+def _plain(model, x):
+    """Of features with augmented versions, those of the plain images."""
+    return x[:, 0] if x.ndim > len(model.input_shape) else x
+
+
+def _checked(model, images, labels):
+    if takes_pixels(model):
+        preprocessing.check_images(images)
+    images = np.asarray(images)
+    shape = model.input_shape[1:]
+    if not takes_pixels(model) and shape not in (images.shape[1:], images.shape[2:]):
+        raise ValueError(
+            f"expected numbers of shape (n, {', '.join(map(str, shape))}) for {model.name}, or "
+            f"(n, 1 + draws, ...) as training.features gives them, got {images.shape}"
+        )
+    return images, _checked_labels(labels, len(images))
 
 
 def _checked_labels(labels, n):
@@ -287,19 +231,22 @@ def predict(model, images, *, batch_size=16):
     """Score of class 1 for each image.
 
     Args:
-        model: from :func:`xraylib.models.report_network` or :func:`load`.
-        images: (n, height, width, 3) array, 0..255, as it would be given to :func:`fit`; or a list
-            of uint8 (height, width, 3) arrays of any sizes, each of which is brought to the
-            source's size as :func:`xraylib.datasets.load` does it.
+        model: from :mod:`xraylib.models`, or :func:`load`.
+        images: as they would be given to :func:`fit`, of features with augmented versions the plain
+            ones count; for a report network also a list of uint8 (height, width, 3) arrays of any
+            sizes, each of which is brought to the source's size as
+            :func:`xraylib.datasets.load` does it.
         batch_size: images a call.
 
     Returns:
         float64 (n,), 0..1.
     """
+    if not takes_pixels(model):
+        return engine.score(model, _plain(model, np.asarray(images)), batch_size=batch_size)
     if not isinstance(images, np.ndarray):
         images = datasets.resize(images, models.native_size(model))
     preprocessing.check_images(images)
-    return model.predict(images, batch_size=batch_size, verbose=0)[:, 0].astype("float64")
+    return engine.score(model, images, batch_size=batch_size)
 
 
 def save(model, path, *, class_names, trained_on):

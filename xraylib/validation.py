@@ -3,18 +3,25 @@
 Nothing here imports TensorFlow: a worker loads what its model needs.
 """
 
+import contextlib
+import hashlib
+import multiprocessing
+import os
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import joblib
 import numpy as np
 from scipy import special, stats
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from xraylib import evaluation
-from xraylib import store as _store
+
+# What the scores of a model can depend on and a version stands for; those that are installed.
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,88 +49,86 @@ class CrossValidation:
         return self.right.sum(axis=1)
 
     @property
+    def spread(self):
+        """evaluation.Spread of the images right, over the seeds."""
+        return evaluation.Spread(tuple(self.correct.tolist()), len(self.labels))
+
+    @property
+    def together(self):
+        """float64 (n,), the mean of an image's scores over the seeds: all trainings as one model.
+
+        Each training judged only images whose group it had not seen, and so does their mean.
+        """
+        return self.scores.mean(axis=0)
+
+    @property
     def accuracies(self):
         """float64 (seeds, folds), share of a fold's images that were right."""
         folds = range(self.fold.max() + 1)
         return np.stack([np.mean(self.right, 1, where=self.fold == k) for k in folds], axis=1)
 
 
-def cross_validate(model, images, labels, groups, *, seeds=5, folds=5, store=None, progress=True):
+def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, progress=True):
     """Score each image by a model that was trained without its group, once a seed.
 
-    The seeds × folds trainings run through joblib: on all cores, or as a surrounding
+    The seeds × folds trainings run through joblib, one a core: on all cores, or as a surrounding
     ``joblib.parallel_config`` says, such as ``n_jobs=1`` for one after the other or ``"dask"`` for
     the workers of a Dask cluster. The images travel with each fold (Dask warns if they are many),
     so that a worker that dies takes nothing with it but the fold it was at, which is run again.
 
     Args:
-        model: a scikit-learn classifier, which gets images flattened to rows and, where it has a
-            ``random_state``, the seed; or a function
-            ``model(train_images, train_labels, test_images, seed)`` that returns a score of class 1
-            for each test image, (m,) in 0..1.
-        images: (n, ...) array, or a list of n arrays.
+        model: a scikit-learn classifier; where it or a part of it has a ``random_state``, that is
+            set to the seed.
+        X: (n, ...) array of what the classifier takes.
         labels: (n,) of 0 and 1.
         groups: (n,), images of one patient share a value and are never divided between training
             and test; None: each image is a group of its own.
-        seeds: how often; seed 0, 1, 2, ... shuffles the folds and goes to the model.
+        seeds: how often, each time with the folds dealt anew; or the seeds themselves, integers. A
+            number stands for 0, 1, 2, ...
         folds: parts that the groups are divided into, classes as even as the groups permit.
-        store: folder to keep finished folds in. What it holds is not computed again as long as
-            data, folds, model, xraylib and the libraries are the same, see
-            :func:`xraylib.store.key`.
+        memory: folder to keep finished folds in, by joblib.Memory. What it holds is not computed
+            again as long as data, folds, model, what xraylib trains with and the libraries are the
+            same. A classifier of your own is known by its name and settings, not by its code.
         progress: show a bar on stderr.
 
     Returns:
         CrossValidation.
 
     Raises:
-        ValueError: bad input, a fold that leaves one class only to train on or nothing to test on,
-            or a model that a store cannot tell from others. Test images of one class are no error.
+        ValueError: bad input, or a fold that leaves one class only to train on or nothing to test
+            on. Test images of one class are no error.
         RuntimeError: the model failed; says at which seed and fold. What was finished before is in
-            the store.
+            the folder.
     """
     labels, groups = evaluation.labels_and_groups(labels, groups)
-    images = images if isinstance(images, (np.ndarray, list)) else np.asarray(images)
-    if len(images) != len(labels):
-        raise ValueError(f"expected a label an image, got {len(labels)} for {len(images)} images")
-    if seeds < 1 or folds < 2:
+    X = np.asarray(X)
+    if len(X) != len(labels):
+        raise ValueError(f"expected a label an image, got {len(labels)} for {len(X)} images")
+    seeds = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else list(seeds)
+    if not seeds or folds < 2:
         raise ValueError(f"expected 1 seed and 2 folds or more, got seeds={seeds}, folds={folds}")
-    classifier = isinstance(model, BaseEstimator) and is_classifier(model)
-    if not classifier and (not callable(model) or isinstance(model, (type, BaseEstimator))):
-        raise ValueError(
-            "model: expected a scikit-learn classifier or a function (train_images, train_labels, "
-            f"test_images, seed) -> scores, got {model!r}"
-        )
-    fold = np.stack([_folds(labels, groups, folds, seed) for seed in range(seeds)])
-    scores = np.empty(fold.shape)
-    paths, todo = {}, []
-    if store is not None:
-        store = Path(store)
-        if store.exists() and not store.is_dir():
-            raise ValueError(f"store: expected a folder, but {store} is a file")
-        store.mkdir(parents=True, exist_ok=True)
-        key = _store.key(model, images, labels, groups, folds)
-        paths = {job: store / f"{key}-{job[0]}-{job[1]}.npz" for job in np.ndindex(seeds, folds)}
-    for seed, number in np.ndindex(seeds, folds):
-        test = fold[seed] == number
-        kept = _store.read(paths[seed, number], test.sum()) if paths else None
-        if kept is None:
-            todo.append((model, images, labels, test, seed, number))
-        else:
-            scores[seed, test] = kept
+    if isinstance(model, type) or not is_classifier(model):
+        raise ValueError(f"model: expected a scikit-learn classifier, got {model!r}")
+    if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
+        raise ValueError(f"memory: expected a folder, but {memory} is a file")
+    fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
+    # Hashed once, not with every fold.
+    known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
+    kept = joblib.Memory(memory, verbose=0).cache(_fold, ignore=["X", "labels"])
+    jobs = list(np.ndindex(fold.shape[0], folds))
     with joblib.parallel_config() as around:
         n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
     # A fold is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
     # they would be lost for good.
     finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(
-        joblib.delayed(_fold)(job) for job in todo
+        joblib.delayed(_numbered)(
+            (s, number, kept, model, X, labels, fold[s] == number, seeds[s], number, known_by)
+        )
+        for s, number in jobs
     )
-    total = seeds * folds
-    with tqdm(total=total, initial=total - len(todo), unit="fold", disable=not progress) as bar:
-        for seed, number, found in finished:
-            if paths:
-                _store.write(paths[seed, number], found)
-            scores[seed, fold[seed] == number] = found
-            bar.update()
+    scores = np.empty(fold.shape)
+    for s, number, found in tqdm(finished, total=len(jobs), unit="fold", disable=not progress):
+        scores[s, fold[s] == number] = found
     return CrossValidation(labels, scores, fold)
 
 
@@ -144,40 +149,44 @@ def _folds(labels, groups, folds, seed):
     return fold
 
 
-def _fold(job):
-    """Train without a fold and score it: (seed, number, scores)."""
-    model, images, labels, test, seed, number = job
-    train, held_out = (
-        images[part] if isinstance(images, np.ndarray) else [images[i] for i in part.nonzero()[0]]
-        for part in (~test, test)
-    )
+def _numbered(job):
+    """Run a fold, and say which it was: (row, number, scores)."""
+    s, number, kept, *fold = job
+    if multiprocessing.parent_process() is not None:
+        # A training fills one core; with one thread its result does not depend on their number.
+        # TensorFlow reads this when it starts, and knows nothing of joblib's own limit.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     try:
-        if isinstance(model, BaseEstimator):
-            scores = _classify(model, train, labels[~test], held_out, seed)
-        else:
-            scores = model(train, labels[~test], held_out, seed)
-        scores = np.asarray(scores, np.float64)
-        if not _store.are_scores(scores, len(held_out)):
-            raise ValueError(
-                f"expected a score of 0..1 for each of {len(held_out)} images, got the shape "
-                f"{scores.shape} with values such as {scores.ravel()[:5]}"
-            )
+        return s, number, kept(*fold)
     except Exception as error:  # a model raises whatever its parts raise
         raise RuntimeError(
-            f"seed {seed}, fold {number}: the model failed: {type(error).__name__}: {error}"
+            f"seed {fold[-3]}, fold {number}: the model failed: {type(error).__name__}: {error}"
         ) from error
-    return seed, number, scores
 
 
-def _classify(model, train, labels, test, seed):
+def _fold(model, X, labels, test, seed, number, known_by):
+    """Train without a fold and score it, float64 (m,)."""
     model = clone(model)
     random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
-    model.set_params(**dict.fromkeys(random, seed))
-    train, test = (np.asarray(part).reshape(len(part), -1) for part in (train, test))
-    model.fit(train, labels)
+    model.set_params(**dict.fromkeys(random, seed)).fit(X[~test], labels[~test])
     if hasattr(model, "predict_proba"):
-        return model.predict_proba(test)[:, 1]
-    return special.expit(model.decision_function(test))  # 0.5 where the decision changes
+        return evaluation.checked_scores(model.predict_proba(X[test])[:, 1], labels[test])
+    # 0.5 where the decision changes
+    return special.expit(model.decision_function(X[test]))
+
+
+def _house():
+    """The versions of the libraries, and the code of xraylib that a training runs through."""
+    folder = Path(__file__).parent
+    names = ("augmentation", "classifier", "engine", "models", "preprocessing", "reduction",
+             "training", "validation", "weights")  # fmt: skip
+    code = b"".join((folder / f"{name}.py").read_bytes() for name in names)
+    versions = []
+    for name in _LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions.append((name, metadata.version(name)))
+    return hashlib.sha256(code + repr(versions).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
