@@ -10,17 +10,11 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_sample_image
 
-from xraylib import models
+from xraylib import models, training
 
 CHINA, FLOWER = (load_sample_image(f"{name}.jpg") for name in ("china", "flower"))
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 90, 110, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 0, 1.0])[:, None]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _free_memory():
-    yield
-    keras.backend.clear_session()
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +61,9 @@ def test_the_network_on_principal_components_learns_any_labels_by_heart():
     model = models.pca_network(seed=0)
     assert model.count_params() == 1_738_753
     rng = np.random.default_rng(0)
-    noise, labels = rng.standard_normal((75, 23)).astype("float32"), rng.integers(0, 2, 75)
-    batches = tf.data.Dataset.from_tensor_slices((noise, labels)).shuffle(75, seed=0).batch(5)
-    model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy")
-    model.fit(batches, epochs=20, verbose=0)
-    right = ((model.predict(noise, verbose=0)[:, 0] >= 0.5) == labels).sum()
+    noise, labels = rng.standard_normal((75, 23)), rng.integers(0, 2, 75)
+    training.fit(model, noise, labels, progress=False)
+    right = ((training.predict(model, noise) >= 0.5) == labels).sum()
     assert right >= 68
     twins = [models.pca_network(seed=3).get_weights() for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*twins, strict=True))
@@ -192,18 +184,40 @@ def test_seeds():
     np.testing.assert_allclose(after_training(one), after_training(same), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        models.pca_network,
+        models.small_network,
+        lambda seed: models.report_top((7, 7, 64), seed),
+        lambda seed: models.efficientnet_lite0(weights=None, seed=seed),
+        lambda seed: models.report_network("efficientnet_lite0", seed=seed),
+    ],
+    ids=["components", "small", "top", "lite0", "pre-trained"],
+)
+def test_a_network_initialised_is_a_network_built(build):
+    old, new = build(seed=1), build(seed=2)
+    pretrained = old.name.startswith("report_eff")
+    models.initialise(old, 2, source=not pretrained)
+    for a, b in zip(old.variables, new.variables, strict=True):  # dropout's state among them
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+
+
+def test_weights_of_another_kind_are_not_guessed():
+    numbers = keras.Input((3,))
+    model = keras.Model(numbers, keras.layers.PReLU()(numbers))
+    with pytest.raises(ValueError, match="got 'alpha'"):
+        models.initialise(model, 0)
+
+
 def test_random_features_neither_fade_nor_explode(inception):
     for model in (inception, models.efficientnet_lite0(weights=None, seed=0)):
         assert 1e-3 < float(np.std(until(model, "features")(IMAGES))) < 1e3
 
 
 def test_mixed_precision(lite0):
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = models.report_network("efficientnet_lite0", seed=1)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    model = models.report_network("efficientnet_lite0", seed=1, dtype="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
     assert model.get_layer("features").compute_dtype == "bfloat16"
     pixels = until(model, "preprocess")(CHINA[None])
     np.testing.assert_array_equal(pixels, until(lite0, "preprocess")(CHINA[None]))

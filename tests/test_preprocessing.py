@@ -16,8 +16,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 90, 110, 3), dtype=np.uin
 
 @pytest.fixture(scope="module")
 def lite0():
-    yield models.report_network("efficientnet_lite0", seed=1)
-    keras.backend.clear_session()
+    return models.report_network("efficientnet_lite0", seed=1)
 
 
 def until(model, layer):

@@ -19,10 +19,7 @@ class _Program:
 
     def __init__(self, model):
         self.trained = [variable.value for variable in model.trainable_variables]
-        self.averages = [
-            [tf.Variable(tf.zeros_like(value), trainable=False) for value in self.trained]
-            for _ in range(2)
-        ]
+        self.averages = None  # made by the first training: who only scores needs none
         self.steps = tf.Variable(0.0, trainable=False)
         batch = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         labels, rate = tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
@@ -57,6 +54,11 @@ class _Program:
     def start(self):
         """Forget what an earlier training left behind."""
         self.steps.assign(0.0)
+        if self.averages is None:
+            self.averages = [
+                [tf.Variable(tf.zeros_like(value), trainable=False) for value in self.trained]
+                for _ in range(2)
+            ]
         for average in (*self.averages[0], *self.averages[1]):
             average.assign(tf.zeros_like(average))
 

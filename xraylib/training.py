@@ -148,32 +148,39 @@ def fit(
         model, of_pixels = engine.part(model, "features", None), False
     if validation is not None:
         validation = _plain(model, validation[0]), validation[1]
-    augmented = images.ndim > len(model.input_shape)
-    drawn = None
-    if augmented:  # in each epoch another version of each image, while there are any left
-        rng = np.random.default_rng([seed, 1])
-        versions = np.tile(np.arange(1, images.shape[1]), (len(images), 1))
-        drawn = np.tile(rng.permuted(versions, axis=1), -(-epochs // versions.shape[1]))
-
-    def batches(epoch):
-        rng = np.random.default_rng([seed, 0, epoch])
-        for chosen in _deal(len(labels), batch_size, rng):
-            if augmented:
-                batch = images[chosen, drawn[chosen, epoch]]
-            else:
-                batch = images[chosen]
-            if of_pixels:
-                batch = augmentation.augment(batch, rng)
-            yield batch.astype("float32"), labels[chosen]
-
+    batches = _batches(
+        images, labels, epochs, batch_size, seed,
+        augment=of_pixels, versions=images.ndim > len(model.input_shape),
+    )  # fmt: skip
     return engine.train(
         model,
-        batches if not of_pixels else lambda epoch: _ahead(batches(epoch)),
+        (lambda epoch: _ahead(batches(epoch))) if of_pixels else batches,
         epochs=epochs,
         learning_rate=learning_rate,
         validation=validation,
         progress=progress,
     )
+
+
+def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=False):
+    """A function from an epoch to its batches, in an order and with draws of its own.
+
+    With versions, (n, 1 + draws, ...), an epoch takes another augmented one of each image, while
+    there are any left.
+    """
+    if versions:
+        numbers = np.tile(np.arange(1, x.shape[1]), (len(x), 1))
+        drawn = np.random.default_rng([seed, 1]).permuted(numbers, axis=1)
+        drawn = np.tile(drawn, -(-epochs // drawn.shape[1]))
+
+    def batches(epoch):
+        rng = np.random.default_rng([seed, 0, epoch])
+        for chosen in _deal(len(labels), batch_size, rng):
+            batch = x[chosen, drawn[chosen, epoch]] if versions else x[chosen]
+            batch = augmentation.augment(batch, rng) if augment else batch
+            yield batch.astype("float32"), labels[chosen]
+
+    return batches
 
 
 def _deal(n, batch_size, rng):

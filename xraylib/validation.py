@@ -114,7 +114,8 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     # Hashed once, not with every fold.
     known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
-    kept = joblib.Memory(memory, verbose=0).cache(_fold, ignore=["X", "labels"])
+    # Compressed, so that a damaged file is noticed: joblib warns, and the fold is computed again.
+    keep = joblib.Memory(memory, verbose=0, compress=True).cache(_fold, ignore=["X", "labels"])
     jobs = list(np.ndindex(fold.shape[0], folds))
     with joblib.parallel_config() as around:
         n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
@@ -122,7 +123,7 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
     # they would be lost for good.
     finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(
         joblib.delayed(_numbered)(
-            (s, number, kept, model, X, labels, fold[s] == number, seeds[s], number, known_by)
+            (s, number, keep, model, X, labels, fold[s] == number, seeds[s], number, known_by)
         )
         for s, number in jobs
     )
@@ -151,14 +152,14 @@ def _folds(labels, groups, folds, seed):
 
 def _numbered(job):
     """Run a fold, and say which it was: (row, number, scores)."""
-    s, number, kept, *fold = job
+    s, number, keep, *fold = job
     if multiprocessing.parent_process() is not None:
         # A training fills one core; with one thread its result does not depend on their number.
         # TensorFlow reads this when it starts, and knows nothing of joblib's own limit.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     try:
-        return s, number, kept(*fold)
+        return s, number, keep(*fold)
     except Exception as error:  # a model raises whatever its parts raise
         raise RuntimeError(
             f"seed {fold[-3]}, fold {number}: the model failed: {type(error).__name__}: {error}"
