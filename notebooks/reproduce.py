@@ -55,9 +55,9 @@ def same_distribution(published, found):
         there are 10,000 or fewer, else 10,000 of them drawn at random.
     """
     method = PermutationMethod(n_resamples=10_000, rng=0)
-    p = float(mannwhitneyu(published, found, method=method).pvalue)
+    p = mannwhitneyu(published, found, method=method).pvalue
     within = min(published) <= statistics.median(found) <= max(published)
-    return within and p >= LEVEL, p
+    return bool(within and p >= LEVEL), float(f"{p:.2g}")
 
 
 def compare(published, found):
@@ -156,14 +156,15 @@ def main():
     write(arguments.report, content | {"differences": differences})
     print(pd.DataFrame(counts).T.to_string())
     if new := records.keys() - first["records"].keys():
-        print(f"{len(new)} numbers of {arguments.run} are not in {arguments.measured} yet")
+        print(f"not in {arguments.measured} yet: {len(new)} of {arguments.run}")
     if not differences:
         print(f"{arguments.measured}: measured again, and every number agrees")
         return 0
-    print(pd.DataFrame(differences).to_string(index=False, na_rep=""))
+    print(pd.DataFrame(differences).astype(object).fillna("").to_string(index=False))
     names = ", ".join(row["key"] for row in differences)
     print(
-        f"{arguments.measured}: {len(differences)} numbers differ: {names}", file=sys.stderr
+        f"{arguments.measured}: {len(differences)} measured again differ: {names}",
+        file=sys.stderr,
     )
     return 1
 

@@ -129,16 +129,16 @@ def test_what_differs_is_named(compare):
     published["agrees"] = found["agrees"] = (1, {})
     done, written = compare(published, found)
     assert done.returncode == 1
-    assert f"{len(DIFFERENT)} numbers differ: {', '.join(DIFFERENT)}" in done.stderr
+    assert f"{len(DIFFERENT)} measured again differ: {', '.join(DIFFERENT)}" in done.stderr
     rows = {row["key"]: row for row in written["differences"]}
     assert list(rows) == list(DIFFERENT)
     assert (rows["exact.count"]["published"], rows["exact.count"]["found"]) == ("41", "42")
     # 30 and 3 values can stand in 5456 orders; two have all 3 at one end.
-    assert rows["spread.above"]["p"] == pytest.approx(2 / 5456)
+    assert rows["spread.above"]["p"] == pytest.approx(2 / 5456, rel=0.05)
     assert rows["spread.median"]["p"] > 0.001 > rows["spread.within"]["p"]
     assert rows["verdict.E1"]["found"] == "reproduced"
     printed = [line for line in done.stdout.splitlines() if "spread.above" in line]
-    assert len(printed) == 1 and "0.000367" in printed[0]
+    assert len(printed) == 1 and "0.00037" in printed[0]
 
 
 def test_what_looks_alike_is_shown_with_its_values(compare):
@@ -157,7 +157,7 @@ def test_what_is_not_compared_is_counted(compare):
         published, {"t": (9.0, seconds), "s": (3, seeds), "a": (1, {}), "c": left_out}
     )
     assert done.returncode == 0
-    assert "1 numbers of" in done.stdout and "are not in" in done.stdout
+    assert "measured.json yet: 1 of" in done.stdout
     counts = written["counts"]
     assert counts["timing"]["not compared"] == counts["setting"]["not compared"] == 1
     assert counts["exact"] == {"agree": 1, "differ": 0, "not measured": 1, "not compared": 0}
@@ -247,5 +247,5 @@ def test_make_measures_again_and_compares(tmp_path):
     measured["records"]["n"] |= {"value": 76, "text": "76"}
     (tmp_path / "results/measured.json").write_text(json.dumps(measured))
     quick = make(tmp_path, "reproduce", "QUICK=1")
-    assert quick.returncode != 0 and "1 numbers differ: n" in quick.stderr
+    assert quick.returncode != 0 and "1 measured again differ: n" in quick.stderr
     assert json.loads((tmp_path / "results/reproduced.json").read_text()) == written

@@ -58,8 +58,8 @@ comes of it will stand here.
 """
 AGAIN = """\
 `make reproduce` measured them again on {date}, commit `{commit}`, on {cores} cores \
-({processor}), with seeds from {seed} on and {rounding}; the chapters took {total} together. It \
-was compared with the numbers of {then[date]}, commit `{then[commit]}`{older}.
+({processor}), with seeds from {seed} on and {rounding}; the chapters took {total} together. They \
+were compared with the numbers of {then[date]}, commit `{then[commit]}`{older}.
 
 | kind | another measurement must | agree | differ | not measured again |
 |---|---|---|---|---|
@@ -115,7 +115,7 @@ def again(reproduced, provenance):
     if not differences:
         return text + "\n**All that was measured again agrees.**\n"
     columns = "kind", "published", "found", "p"
-    text += f"\n**{len(differences)} of them differ.**\n{DIFFERENCES}"
+    text += f"\n**These differ:**\n{DIFFERENCES}"
     return text + _rows(
         (f"`{row['key']}`", *(_cell(row[column]) for column in columns)) for row in differences
     )
@@ -169,9 +169,8 @@ def _short(value):
 
 
 def _cell(value):
-    """A text, a p or None; a bar would end the cell."""
-    text = "" if value is None else f"{value:.2g}" if isinstance(value, float) else value
-    return " ".join(text.split()).replace("|", r"\|")
+    """A text, a number or None; a bar would end the cell."""
+    return "" if value is None else " ".join(str(value).split()).replace("|", r"\|")
 
 
 def _rows(rows):
