@@ -5,20 +5,29 @@ PORT    ?= 8000
 BIN      := .venv/bin
 RUN      := .run/$(PROFILE)
 CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
+MEASURED := results/measured.json results/scratch.json
 # What every chapter's numbers rest on, besides the chapter itself.
-HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib) \
+HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json $(MEASURED) book/references.bib) \
             notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
 PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
 
+# `make reproduce` measures again what rests on images; in a hurry, the chapters that hold a number
+# of each kind and the two that the title page rests on. Fewer seeds, for the rest as `results`.
+AGAIN    = reproduce$(if $(QUICK),_quick)
+PART     = $(patsubst notebooks/%,.run/$(AGAIN)/%,$(wildcard notebooks/0[$(if $(QUICK),246,23456)]*.ipynb))
+# One thread and no oneDNN: sums are rounded otherwise, which must not change what is found.
+ROUNDING := TF_ENABLE_ONEDNN_OPTS=0 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+            OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 # The environment's own kernel, not one of the same name in the home folder.
 export JUPYTER_PREFER_ENV_PATH = 1
 export TF_CPP_MIN_LOG_LEVEL = 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters pdf serve test links results bench lock clean FORCE
+.PHONY: help book chapters pdf serve test links results reproduce bench lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -71,6 +80,11 @@ results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or 
 	$(MAKE) --no-print-directory chapters PROFILE=xray
 	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
 	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
+
+reproduce:  ## measure again, other seeds and rounding, and compare with results/ (QUICK=1: a part, 3 minutes)
+	rm -rf .run/$(AGAIN)
+	$(ROUNDING) $(MAKE) --no-print-directory -j $$(getconf _NPROCESSORS_ONLN) PROFILE=$(AGAIN) $(PART)
+	$(BIN)/python notebooks/reproduce.py .run/$(AGAIN) results/measured.json $(if $(QUICK),.run,results)/reproduced.json
 
 bench: .venv/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks

@@ -11,12 +11,16 @@ from pathlib import Path
 # TensorFlow's slim build goes by a name of its own; one of the two is there.
 PACKAGES = ("numpy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu", "pillow",
             "opencv-python-headless")  # fmt: skip
+# With another number of threads, or without oneDNN, the last digits of a sum are others.
+ROUNDING = ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+            "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # fmt: skip
 
 
 def provenance():
     """As a dict of text, numbers, and for packages name → version.
 
-    "graphics" lists the machine's NVIDIA cards, [] if there are none or no driver.
+    "graphics" lists the machine's NVIDIA cards, [] if there are none or no driver;
+    "rounding" has what is set of ROUNDING, {} where libraries choose themselves.
     """
     commit = _said("git", "rev-parse", "--short", "HEAD") or "unknown"
     # The results themselves may have changed: they are what is being written.
@@ -35,6 +39,7 @@ def provenance():
         "cores": os.cpu_count(),
         "graphics": cards.splitlines(),
         "system": f"{platform.system()} {platform.machine()}",
+        "rounding": {name: os.environ[name] for name in ROUNDING if name in os.environ},
     }
 
 

@@ -5,12 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from xraylib import ledger
+from xraylib.evaluation import proportion
 
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 
@@ -93,11 +96,100 @@ def test_a_key_recorded_twice_is_refused(shown):
         ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
 
 
+def collected(shown):
+    return ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
+
+
+class Spread(NamedTuple):
+    """Images right of n, one number a seed."""
+
+    values: tuple
+    n: int
+
+    def __str__(self):
+        return f"half of {self.n}"
+
+
+@pytest.mark.parametrize(
+    "value, options, expected",
+    [
+        (41, {}, {"value": 41, "text": "41", "kind": "exact"}),
+        (41, {"text": "41,000"}, {"value": 41, "text": "41,000", "kind": "exact"}),
+        ([1, 2, 3], {"text": ""}, {"value": [1, 2, 3], "text": "", "kind": "exact"}),
+        (np.arange(2), {}, {"value": [0, 1], "text": "[0 1]", "kind": "exact"}),
+        (
+            proportion(1, 4),
+            {},
+            {"value": list(proportion(1, 4)), "text": "1/4 = 0.25 (0.01–0.81)", "kind": "exact"},
+        ),
+        (0.5, {"tolerance": 0.01},
+         {"value": 0.5, "text": "0.5", "kind": "close", "tolerance": 0.01}),
+        (12.3, {"timing": True}, {"value": 12.3, "text": "12.3", "kind": "timing"}),
+        (30, {"setting": True}, {"value": 30, "text": "30", "kind": "setting"}),
+        (
+            Spread((74, 93, 84), 118),
+            {},
+            {"value": 84, "text": "half of 118", "kind": "spread", "values": [74, 93, 84],
+             "n": 118},
+        ),
+        (
+            np.array([0.3, -0.001, 0.5, 0.4]),
+            {"spread": True},
+            {"value": 0.35, "text": "0.35 (0.00 to 0.50)", "kind": "spread",
+             "values": [0.3, -0.001, 0.5, 0.4]},
+        ),
+        (
+            [2, 3],
+            {"spread": True, "text": "2 or 3"},
+            {"value": 2.5, "text": "2 or 3", "kind": "spread", "values": [2, 3]},
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_knows_its_kind(shown, value, options, expected):
+    ledger.record("a.b", value, **options)
+    assert collected(shown) == {"a.b": expected}
+
+
+@pytest.mark.parametrize(
+    "value, options, what",
+    [
+        (1, {"tolerance": 0.1, "timing": True}, "close or timing.*Leave out all but one"),
+        (Spread((1, 2), 3), {"tolerance": 0.1}, "close or spread"),
+        ([1], {"spread": True, "setting": True}, "spread or setting"),
+        (1, {"tolerance": 0}, "tolerance above 0, got 0; leave it out"),
+        (1, {"spread": True}, "list of numbers, one a training.*got 1"),
+        ([], {"spread": True}, "list of numbers"),
+        (["a"], {"spread": True}, "list of numbers"),
+        ({1, 2}, {}, "what JSON can hold"),
+    ],
+)
+def test_a_value_that_does_not_fit_its_kind_is_refused(shown, value, options, what):
+    with pytest.raises(ValueError, match=rf"a\.b: .*{what}"):
+        ledger.record("a.b", value, **options)
+    assert shown == []
+
+
+def test_what_was_measured_with_another_profile_is_found_too(shown, tmp_path, monkeypatch):
+    """In results/scratch.json, where results/measured.json lacks it."""
+    monkeypatch.setattr(ledger, "ROOT", tmp_path)
+    (tmp_path / "results").mkdir()
+    for name, keys in (("measured", "ab"), ("scratch", "bc")):
+        records = {key: {"value": 1, "text": f"{key} of {name}"} for key in keys}
+        (tmp_path / f"results/{name}.json").write_text(json.dumps({"records": records}))
+    ledger.results.cache_clear()
+    try:
+        assert list(map(ledger.measured, "abcd")) == [
+            "a of measured", "b of measured", "c of scratch", "not measured yet"
+        ]  # fmt: skip
+    finally:
+        ledger.results.cache_clear()
+
+
 def test_a_verdict_is_a_record(shown):
     ledger.verdict("E1", says="a | b", found="*b*", verdict="corrected")
-    records = ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
     value = {"says": "a | b", "found": "*b*", "verdict": "corrected"}
-    assert records == {"verdict.E1": {"value": value, "text": "corrected"}}
+    record = {"value": value, "text": "corrected", "kind": "verdict"}
+    assert collected(shown) == {"verdict.E1": record}
 
 
 def test_another_verdict_is_refused(shown):

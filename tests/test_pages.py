@@ -1,6 +1,7 @@
 """The pages that are written from executed chapters, apart from the ledger's."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,68 @@ def test_a_page_says_what_it_took(tmp_path):
     about = (tmp_path / "pages/about.md").read_text()
     assert "all of them took 14 min" in about and "| [](./02_two) | 13 min |" in about
     assert "| `xray75` | 75 files | `" in about
+
+
+def write_results(folder, reproduced=None):
+    """The results beside a report of a second measurement, or without one."""
+    folder.mkdir()
+    (folder / "measured.json").write_text(RESULTS.read_text())
+    if reproduced:
+        (folder / "reproduced.json").write_text(json.dumps(reproduced))
+    return folder / "measured.json"
+
+
+def reproduced(differences=(), **published):
+    provenance = json.loads(RESULTS.read_text())["provenance"]
+    none = {"agree": 0, "differ": 0, "not measured": 0, "not compared": 0}
+    return {
+        "provenance": provenance
+        | {"profile": "reproduce", "date": "2026-12-24", "commit": "new0001"}
+        | {"cores": 4, "seconds": {"02_data": 40, "05_evaluation": 500}}
+        | {"rounding": {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}}
+        | {"parameters": {"seed": 1000}},
+        "published": {key: provenance[key] for key in ("profile", "date", "commit")} | published,
+        "counts": {
+            "exact": none | {"agree": 50, "not measured": 12},
+            "spread": none | {"agree": 30, "differ": len(differences)},
+            "timing": none | {"not compared": 7},
+        },
+        "differences": list(differences),
+    }
+
+
+def about(tmp_path, *report):
+    """What the page says of a second measurement."""
+    write_run(tmp_path)
+    results = write_results(tmp_path / "results", *report)
+    assert write_pages(tmp_path, results=results).returncode == 0
+    return (tmp_path / "pages/about.md").read_text().split("### Measured again\n")[1]
+
+
+def test_about_says_that_nothing_was_measured_again(tmp_path):
+    text = about(tmp_path)
+    assert "Not yet: `make reproduce`" in text and "|" not in text
+
+
+def test_about_says_when_and_where_numbers_were_measured_again(tmp_path):
+    text = about(tmp_path, reproduced())
+    assert "on 2026-12-24, commit `new0001`, on 4 cores" in text
+    assert "seeds from 1000 on and on 1 thread, without oneDNN" in text and "took 9 min" in text
+    assert re.search(
+        r"\| exact \|[^|]*\| 50 \| 0 \| 12 \|\n\| spread \|[^|]*\| 30 \| 0 \| 0 \|\n", text
+    )
+    assert "timing" not in text and "due again" not in text
+    assert "All that was measured again agrees" in text
+
+
+def test_about_names_what_differed_and_results_that_are_no_more(tmp_path):
+    row = {"key": "E4g.x", "kind": "spread", "published": "1 | 2", "found": "9", "p": 0.0002}
+    other = {"key": "data.n", "kind": "exact", "published": "75", "found": "76", "p": None}
+    text = about(tmp_path, reproduced([row, other], commit="old0001"))
+    assert "commit `old0001`, which are older than those of this book: it is due again." in text
+    assert "**These differ:**" in text and "agrees" not in text
+    assert r"| `E4g.x` | spread | 1 \| 2 | 9 | 0.0002 |" in text
+    assert "| `data.n` | exact | 75 | 76 |  |" in text
 
 
 def test_a_page_does_not_tell_whose_folder_it_was(tmp_path):

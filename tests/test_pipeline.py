@@ -354,7 +354,7 @@ def test_records_are_collected_with_provenance(house):
     notebook = nbformat.read(house / ".run/phantom/01_one.ipynb", 4)
     found = ledger.collect(notebook)
     assert list(found) == ["a.b", "verdict.E3b", "verdict.T3.6.1-sum"]
-    assert found["a.b"] == {"value": 41, "text": "41,000"}
+    assert found["a.b"] == {"value": 41, "text": "41,000", "kind": "exact"}
     target = house / "results.json"
     done = subprocess.run(
         [house / ".venv/bin/python", "notebooks/collect.py", ".run/phantom", target],

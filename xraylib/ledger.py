@@ -5,9 +5,9 @@ A notebook notes a number with :func:`record`. The rendered page takes its text 
 from where :func:`measured` reads them back, so that a run on phantoms can show them beside its own.
 """
 
-import ast
 import json
 import re
+import statistics
 from functools import cache
 from pathlib import Path
 
@@ -17,20 +17,73 @@ ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = "application/papermill.record/"  # MyST-NB shows such outputs only where they are glued
 
 
-def record(key, value, text=None):
-    """Note a number under a key such as "E4b.correct".
+def record(key, value, text=None, *, tolerance=None, spread=False, timing=False, setting=False):
+    """Note a number under a key such as "E4b.correct", and what kind of number it is.
+
+    Its kind says what another run must give, see ``make reproduce``: "exact", the same; "close",
+    the same within a tolerance; "spread", values of many trainings, the same distribution;
+    "timing" and "setting", anything. Without one of the keywords a number is exact, but an
+    ``evaluation.Spread`` is a spread.
 
     Args:
         key: claim id, dot, name of the quantity; unique within a chapter.
-        value: anything JSON can hold.
-        text: how the prose shows it; ``str(value)`` if None.
+        value: anything JSON can hold, of NumPy or not; of a tuple with names, such as
+            ``evaluation.Proportion``, a list is stored; of a spread the median.
+        text: how the prose shows it; ``str(value)`` if None, of a list with ``spread=True`` its
+            median and range with two digits.
+        tolerance: by how much each number within the value may differ, above 0.
+        spread: the value is a list of numbers, one a training.
+        timing: it is of this machine on this day, such as seconds or MiB.
+        setting: it is what the run was told, such as the number of seeds.
+
+    Raises:
+        ValueError: the value does not fit the kind, or there are two kinds.
     """
-    _glue(key, str(value) if text is None else text, json.dumps(value))
+    counted = {"values", "n"} <= set(getattr(value, "_fields", ()))
+    chosen = {"close": tolerance is not None, "spread": spread or counted, "timing": timing,
+              "setting": setting}  # fmt: skip
+    kinds = [kind for kind, is_it in chosen.items() if is_it] or ["exact"]
+    if len(kinds) > 1:
+        raise ValueError(f"{key}: is it {' or '.join(kinds)}? Leave out all but one of these")
+    kept = {"value": _plain(key, value), "text": str(value), "kind": kinds[0]}
+    if tolerance is not None:
+        if not tolerance > 0:
+            raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
+        kept["tolerance"] = float(tolerance)
+    if counted:
+        kept |= _median(key, kept["value"][value._fields.index("values")]) | {"n": int(value.n)}
+    elif spread:
+        kept |= _median(key, kept["value"])
+        kept["text"] = f"{_fixed(kept['value'], 2)} ({span(kept['values'], 2)})"
+    if text is not None:
+        kept["text"] = text
+    _glue(key, kept["text"], kept)
+
+
+def _plain(key, value):
+    """The value as JSON gives it back: NumPy's numbers as Python's, tuples as lists."""
+    try:
+        return json.loads(json.dumps(value, default=lambda each: each.tolist()))
+    except (AttributeError, TypeError):
+        raise ValueError(f"{key}: expected what JSON can hold, got {value!r}") from None
+
+
+def _median(key, values):
+    listed = isinstance(values, list) and values
+    if not listed or not all(isinstance(each, int | float) for each in values):
+        raise ValueError(
+            f"{key}: expected a list of numbers, one a training, for a spread; got {values!r}"
+        )
+    return {"value": statistics.median(values), "values": values}
+
+
+def _fixed(value, digits):
+    return f"{round(value, digits) + 0:.{digits}f}"  # no -0.00
 
 
 def span(values, digits=0):
     """A range as text, "9 to 11", or the one value if it is one; each with so many digits."""
-    ends = [f"{value:.{digits}f}" for value in (min(values), max(values))]
+    ends = [_fixed(value, digits) for value in (min(values), max(values))]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
@@ -60,14 +113,14 @@ def verdict(claim, says, found, verdict):
     if verdict not in VERDICTS:
         raise ValueError(f"{claim}: verdict must be one of {VERDICTS}; got {verdict!r}")
     value = {"says": says, "found": found, "verdict": verdict}
-    record(f"verdict.{claim}", value, verdict)
+    _glue(f"verdict.{claim}", verdict, {"value": value, "text": verdict, "kind": "verdict"})
 
 
-def _glue(name, text, value=None):
+def _glue(name, text, kept=None):
     # MyST-NB reads the text as a Python literal: unquoted, 22,141,121 would become a tuple.
     bundle = {_HIDDEN + "text/plain": repr(text)}
-    if value is not None:
-        bundle[_HIDDEN + "application/json"] = value
+    if kept is not None:
+        bundle[_HIDDEN + "application/json"] = json.dumps(kept)
     scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
     display(bundle, raw=True, metadata=scrap)
 
@@ -79,7 +132,8 @@ def collect(notebook):
         notebook: an ``nbformat`` notebook node.
 
     Returns:
-        dict key → {"value": ..., "text": ...} in the order of the notebook.
+        dict key → {"value", "text", "kind"} in the order of the notebook; what is close has its
+        "tolerance" too, a spread its "values" and, where they count images, "n", all images.
 
     Raises:
         ValueError: a key was recorded twice.
@@ -93,9 +147,7 @@ def collect(notebook):
                 continue
             if key in found:
                 raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
-            text = ast.literal_eval(data[_HIDDEN + "text/plain"])
-            value = json.loads(data[_HIDDEN + "application/json"])
-            found[key] = {"value": value, "text": text}
+            found[key] = json.loads(data[_HIDDEN + "application/json"])
     return found
 
 
@@ -107,9 +159,15 @@ def report():
 
 @cache
 def results():
-    """The records of the last measurement on real images, as :func:`collect` returns them."""
-    path = ROOT / "results" / "measured.json"
-    return json.loads(path.read_text())["records"] if path.exists() else {}
+    """The records of the last measurements on real images, as :func:`collect` returns them.
+
+    Those of the profile ``xray``, and of ``scratch`` what the other lacks.
+    """
+    found = {}
+    for name in ("scratch.json", "measured.json"):
+        path = ROOT / "results" / name
+        found |= json.loads(path.read_text())["records"] if path.exists() else {}
+    return found
 
 
 def measured(key):

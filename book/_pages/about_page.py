@@ -48,6 +48,32 @@ RESULTS = """
 
 What the text quotes "on the report's X-rays" or "on real films" is read from `{file}`, measured \
 on {date} with the profile `{profile}`, commit `{commit}`, on {cores} cores ({processor}).
+
+### Measured again
+
+"""
+NEVER = """\
+Not yet: `make reproduce` measures them again, with other seeds and rounded otherwise, and what \
+comes of it will stand here.
+"""
+AGAIN = """\
+`make reproduce` measured them again on {date}, commit `{commit}`, on {cores} cores \
+({processor}), with seeds from {seed} on and {rounding}; the chapters took {total} together. They \
+were compared with the numbers of {then[date]}, commit `{then[commit]}`{older}.
+
+| kind | another measurement must | agree | differ | not measured again |
+|---|---|---|---|---|
+"""
+KINDS = {
+    "exact": "give the same, as these are counts and arithmetic",
+    "close": "give nearly the same: each has its tolerance",
+    "spread": "come from the same distribution, as these are scores of trainings: $p \\ge 0.001$ "
+    "(Mann–Whitney), and the median within the range",
+    "verdict": "give the same verdict",
+}
+DIFFERENCES = """
+| number | kind | published | measured again | $p$ |
+|---|---|---|---|---|
 """
 
 
@@ -63,13 +89,46 @@ def fingerprint(name, seed):
     return f"{len(source.table())} files", hashlib.sha256(manifest).hexdigest()
 
 
-def page(chapters, results, provenance):
+def again(reproduced, provenance):
+    """What ``make reproduce`` found, as MyST Markdown; see :func:`page`."""
+    if reproduced is None:
+        return NEVER
+    run, then = reproduced["provenance"], reproduced["published"]
+    counts, differences = reproduced["counts"], reproduced["differences"]
+    threads = run["rounding"].get("TF_NUM_INTRAOP_THREADS", "all")
+    onednn = "without" if run["rounding"].get("TF_ENABLE_ONEDNN_OPTS") == "0" else "with"
+    older = then["commit"] != provenance["commit"] or then["date"] != provenance["date"]
+    text = AGAIN.format(
+        seed=run["parameters"]["seed"],
+        rounding=f"on {threads} thread{'s' * (threads != '1')}, {onednn} oneDNN",
+        total=duration(sum(run["seconds"].values())),
+        then=then,
+        older=", which are older than those of this book: it is due again" * older,
+        **{key: run[key] for key in ("date", "commit", "cores", "processor")},
+    )
+    outcomes = "agree", "differ", "not measured"
+    text += _rows(
+        (kind, must, *(counts[kind][outcome] for outcome in outcomes))
+        for kind, must in KINDS.items()
+        if kind in counts
+    )
+    if not differences:
+        return text + "\n**All that was measured again agrees.**\n"
+    columns = "kind", "published", "found", "p"
+    text += f"\n**These differ:**\n{DIFFERENCES}"
+    return text + _rows(
+        (f"`{row['key']}`", *(_cell(row[column]) for column in columns)) for row in differences
+    )
+
+
+def page(chapters, results, provenance, reproduced=None):
     """The page as MyST Markdown.
 
     Args:
         chapters: dict from the name of a chapter's file, without ending, to its executed notebook.
         results: path of the measurements on real images, as the reader knows it.
         provenance: of those measurements.
+        reproduced: what ``notebooks/reproduce.py`` wrote about them; None if nothing.
 
     Returns:
         str.
@@ -101,12 +160,17 @@ def page(chapters, results, provenance):
     found = {name: fingerprint(name, parameters.get("seed", 0)) for name in sets}
     text += DATA + _rows((f"`{_short(s)}`", n, f"`{value}`") for s, (n, value) in found.items())
     text += PARAMETERS + _rows((f"`{k}`", f"`{_short(v)}`") for k, v in parameters.items())
-    return text + RESULTS.format(file=results, **provenance)
+    return text + RESULTS.format(file=results, **provenance) + again(reproduced, provenance)
 
 
 def _short(value):
     """Of a path its last two parts: a page need not tell whose folder it was."""
     return "/".join(Path(value).parts[-2:]) if "/" in str(value) else value
+
+
+def _cell(value):
+    """A text, a number or None; a bar would end the cell."""
+    return "" if value is None else " ".join(str(value).split()).replace("|", r"\|")
 
 
 def _rows(rows):

@@ -33,10 +33,12 @@ def pages(run, results, films=None):
         raise ValueError(
             f"{results}: expected measurements, but: {error}; run `make results`"
         ) from None
+    again = results.with_name("reproduced.json")
+    reproduced = json.loads(again.read_text()) if again.exists() else None
     known_as = f"{results.parent.name}/{results.name}"
     found = {
         "ledger.md": ledger_page.page(chapters, measured, known_as),
-        "about.md": about_page.page(chapters, known_as, measured["provenance"]),
+        "about.md": about_page.page(chapters, known_as, measured["provenance"], reproduced),
         "cover.md": cover.caption(measured["records"]),
     }
     for name, notebook in chapters.items():
