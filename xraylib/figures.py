@@ -124,8 +124,9 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
 
     Args:
         names: what was measured, one a line.
-        results: an ``evaluation.Proportion`` for each.
-        chance: where guessing would lie, a dashed line.
+        results: for each an ``evaluation.Proportion``, or an ``evaluation.Spread``: then dot and
+            line are of the median training, and each training is a small mark above the line.
+        chance: where guessing would lie, a dashed line; the share of the larger class.
         colours: one key of COLOURS for all or a list; "ours" if None.
 
     Returns:
@@ -136,15 +137,19 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
     # Names above the lines: narrow enough for a phone, whose readers see them with the numbers.
     figure, axis = plt.subplots(figsize=(5.2, 0.6 + 0.44 * len(names)), layout="constrained")
     for y, (name, result, colour) in enumerate(zip(names, results, colours, strict=True)):
-        share = result.k / result.n
         look = {"color": COLOURS[colour], "clip_on": False}
+        if hasattr(result, "values"):
+            shares = np.array(result.values) / result.n
+            axis.plot(shares, np.full(len(shares), y - 0.14), "|", markersize=5, alpha=0.6, **look)
+            result = result.median
+        share = result.k / result.n
         axis.plot([result.low, result.high], [y, y], linewidth=2.5, **look)
         axis.plot(share, y, "o", markersize=7, **look)
         axis.annotate(
             f"{result.k}/{result.n}", (1.03, y), xycoords=("axes fraction", "data"), va="center"
         )
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # no line crosses a name
-        axis.text(0.01, y - 0.27, name, fontsize=9, va="bottom", bbox=behind)
+        axis.text(0.01, y - 0.3, name, fontsize=9, va="bottom", bbox=behind)
     axis.axvline(chance, color="#888888", linestyle="--", linewidth=1, zorder=0)
     axis.set(yticks=[], xlim=(0, 1), xlabel="share correct")
     axis.spines["left"].set_visible(False)

@@ -114,8 +114,9 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     # Hashed once, not with every fold.
     known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
-    # Compressed, so that a damaged file is noticed: joblib warns, and the fold is computed again.
-    keep = joblib.Memory(memory, verbose=0, compress=True).cache(_fold, ignore=["X", "labels"])
+    # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
+    place = None if memory is None else str(memory)  # of a Path it makes another folder
+    keep = joblib.Memory(place, verbose=0, compress=True).cache(_fold, ignore=["X", "labels"])
     jobs = list(np.ndindex(fold.shape[0], folds))
     with joblib.parallel_config() as around:
         n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
