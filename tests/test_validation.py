@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from xraylib.validation import CrossValidation, compare, compare_once, cross_validate
+from xraylib.validation import CrossValidation, compare, compare_once, cross_validate, hold_out
 
 
 class Means(ClassifierMixin, BaseEstimator):
@@ -163,7 +163,7 @@ def test_a_classifier_without_probabilities_decides_the_same(data):
         ({"labels": np.zeros(47)}, "expected a label an image"),
         ({"labels": np.arange(48)}, "expected 0 or 1"),
         ({"groups": np.arange(47)}, "a group for each of the 48"),
-        ({"seeds": 0}, r"seeds=\[\]"),
+        ({"seeds": 0}, "1 seed or more"),
         ({"folds": 1}, "folds=1"),
         ({"folds": 99}, "number of"),
         ({"model": GaussianNB}, "expected a scikit-learn classifier"),
@@ -200,6 +200,23 @@ def test_a_fold_without_images_is_refused():
     labels = np.array([0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0])
     with pytest.raises(ValueError, match="nothing to test on; 4 groups .* take fewer folds"):
         quiet(GaussianNB(), (np.arange(17.0)[:, None], labels, groups), folds=7, seeds=200)
+
+
+def test_a_source_held_out_is_scored_by_models_of_the_others(data, tmp_path):
+    images, labels, _ = data
+    here = np.arange(48) < 9
+    scores = hold_out(Means(), images, labels, here, seeds=range(1, 3), progress=False)
+    for row, seed in zip(scores, (1, 2), strict=True):
+        alone = Means(random_state=seed).fit(images[~here], labels[~here])
+        np.testing.assert_allclose(row, alone.predict_proba(images[here])[:, 1])
+    log = tmp_path / "log"
+    for _ in range(2):
+        hold_out(Means(log), images, labels, here, memory=tmp_path / "kept", progress=False)
+    assert lines(log) == 5
+    with pytest.raises(ValueError, match="both classes among the images to train on"):
+        hold_out(Means(), images, labels, labels == 1)
+    with pytest.raises(ValueError, match=r"a bool for each of 48 .* got int64 \(3,\)"):
+        hold_out(Means(), images, labels, np.arange(3))
 
 
 @pytest.mark.parametrize("value, found", [(0.0, r"shape \(11,\)"), (np.nan, "nan"), (1.5, "1.5")])

@@ -100,38 +100,86 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
         RuntimeError: the model failed; says at which seed and fold. What was finished before is in
             the folder.
     """
+    X, labels, groups, seeds = _checked(model, X, labels, groups, seeds)
+    if folds < 2:
+        raise ValueError(f"expected 2 folds or more, got folds={folds}")
+    fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
+    jobs = list(np.ndindex(fold.shape[0], folds))
+    tests = [(fold[s] == number, seeds[s], number) for s, number in jobs]
+    scores = np.empty(fold.shape)
+    for k, found in _finished(model, X, labels, tests, memory, progress):
+        scores[jobs[k][0], tests[k][0]] = found
+    return CrossValidation(labels, scores, fold)
+
+
+def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
+    """Score some images by models that were trained on all others, once a seed.
+
+    Such as a hospital's, by models that have seen films of other hospitals only.
+
+    Args:
+        model: see :func:`cross_validate`, as are the others but test.
+        X: (n, ...).
+        labels: (n,) of 0 and 1.
+        test: bool (n,), the images to score.
+        seeds: how often, or the seeds themselves.
+        memory: folder to keep what is finished in.
+        progress: show a bar on stderr.
+
+    Returns:
+        float64 (seeds, m), 0..1, of class 1, of the m images of the test.
+
+    Raises:
+        ValueError: bad input, or one class only to train on.
+        RuntimeError: the model failed; says at which seed.
+    """
+    X, labels, _, seeds = _checked(model, X, labels, None, seeds)
+    test = np.asarray(test)
+    if test.dtype != bool or test.shape != labels.shape or not test.any():
+        raise ValueError(
+            f"test: expected a bool for each of {len(labels)} images and one True or more, got "
+            f"{test.dtype} {test.shape}"
+        )
+    if len(np.unique(labels[~test])) < 2:
+        raise ValueError("expected both classes among the images to train on, got one or none")
+    scores = np.empty((len(seeds), test.sum()))
+    jobs = [(test, seed, 0) for seed in seeds]
+    for k, found in _finished(model, X, labels, jobs, memory, progress):
+        scores[k] = found
+    return scores
+
+
+def _checked(model, X, labels, groups, seeds):
     labels, groups = evaluation.labels_and_groups(labels, groups)
     X = np.asarray(X)
     if len(X) != len(labels):
         raise ValueError(f"expected a label an image, got {len(labels)} for {len(X)} images")
     seeds = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else list(seeds)
-    if not seeds or folds < 2:
-        raise ValueError(f"expected 1 seed and 2 folds or more, got seeds={seeds}, folds={folds}")
+    if not seeds:
+        raise ValueError("expected 1 seed or more, got none")
     if isinstance(model, type) or not is_classifier(model):
         raise ValueError(f"model: expected a scikit-learn classifier, got {model!r}")
+    return X, labels, groups, seeds
+
+
+def _finished(model, X, labels, jobs, memory, progress):
+    """Yield (number of the job, scores) as the trainings end, in any order."""
     if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
-    fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     # Hashed once, not with every fold.
     known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
     place = None if memory is None else str(memory)  # of a Path it makes another folder
     keep = joblib.Memory(place, verbose=0, compress=True).cache(_fold, ignore=["X", "labels"])
-    jobs = list(np.ndindex(fold.shape[0], folds))
     with joblib.parallel_config() as around:
         n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
-    # A fold is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
+    # A job is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
     # they would be lost for good.
     finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(
-        joblib.delayed(_numbered)(
-            (s, number, keep, model, X, labels, fold[s] == number, seeds[s], number, known_by)
-        )
-        for s, number in jobs
+        joblib.delayed(_numbered)((k, keep, model, X, labels, *job, known_by))
+        for k, job in enumerate(jobs)
     )
-    scores = np.empty(fold.shape)
-    for s, number, found in tqdm(finished, total=len(jobs), unit="fold", disable=not progress):
-        scores[s, fold[s] == number] = found
-    return CrossValidation(labels, scores, fold)
+    yield from tqdm(finished, total=len(jobs), unit="fold", disable=not progress)
 
 
 def _folds(labels, groups, folds, seed):
@@ -152,18 +200,18 @@ def _folds(labels, groups, folds, seed):
 
 
 def _numbered(job):
-    """Run a fold, and say which it was: (row, number, scores)."""
-    s, number, keep, *fold = job
+    """Train and score, and say which job it was: (its number, scores)."""
+    k, keep, *fold = job
     if multiprocessing.parent_process() is not None:
         # A training fills one core; with one thread its result does not depend on their number.
         # TensorFlow reads this when it starts, and knows nothing of joblib's own limit.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     try:
-        return s, number, keep(*fold)
+        return k, keep(*fold)
     except Exception as error:  # a model raises whatever its parts raise
         raise RuntimeError(
-            f"seed {fold[-3]}, fold {number}: the model failed: {type(error).__name__}: {error}"
+            f"seed {fold[-3]}, fold {fold[-2]}: the model failed: {type(error).__name__}: {error}"
         ) from error
 
 
