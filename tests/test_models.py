@@ -157,6 +157,24 @@ def test_frozen_means_frozen():
     np.testing.assert_array_equal(features(IMAGES, training=True), plain)
 
 
+def test_the_tops_convolution_has_keras_values_and_gradients():
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(3, 9, 8, 12)), tf.float32)
+    ours = models.TopConv2D(4, (3, 5), activation="relu")
+    theirs = keras.layers.Conv2D(4, (3, 5), activation="relu")
+    found = []
+    for layer in (theirs, ours):
+        layer.build(x.shape)
+        layer.set_weights(theirs.get_weights())
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(y**2)
+        found.append([y, *tape.gradient(loss, [x, *(w.value for w in layer.weights)])])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
 def test_all_means_all():
     model = models.report_network("efficientnet_lite0", trainable="all", seed=2)
     before = {weight.path: weight.numpy() for weight in model.weights}

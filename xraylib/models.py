@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from xraylib import weights as _weights
@@ -187,6 +188,37 @@ def report_top(shape, seed=None):
     return model
 
 
+@keras.saving.register_keras_serializable("xraylib")
+class TopConv2D(layers.Conv2D):
+    """Conv2D of few filters on many channels, without padding or stride, quicker to train.
+
+    TensorFlow's gradient for the kernel takes most of a step of the top on a processor. Here it is
+    one product of matrices, all places of the kernel side by side.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        return _convolution(*map(tf.convert_to_tensor, (inputs, kernel)))
+
+
+@tf.custom_gradient
+def _convolution(x, kernel):
+    height, width, channels, filters = kernel.shape
+
+    def gradient(dy):
+        places = [
+            tf.pad(dy, [[0, 0], [i, height - 1 - i], [j, width - 1 - j], [0, 0]])
+            for i in range(height)
+            for j in range(width)
+        ]
+        dy_wide = tf.reshape(tf.concat(places, -1), (-1, height * width * filters))
+        wide = tf.matmul(dy_wide, tf.reshape(x, (-1, channels)), transpose_a=True)
+        wide = tf.reshape(wide, (height, width, filters, channels))
+        dx = tf.nn.conv2d_transpose(dy, kernel, tf.shape(x), strides=1, padding="VALID")
+        return dx, tf.transpose(wide, (0, 1, 3, 2))
+
+    return tf.nn.conv2d(x, kernel, strides=1, padding="VALID"), gradient
+
+
 def _top(features):
     if len(features.shape) != 4 or min(n or 7 for n in features.shape[1:3]) < 7:
         raise ValueError(
@@ -195,7 +227,7 @@ def _top(features):
         )
     x = features
     for n, kernel in enumerate((3, 5), 1):
-        x = layers.Conv2D(16, kernel, activation="relu", name=f"top_conv{n}")(x)
+        x = TopConv2D(16, kernel, activation="relu", name=f"top_conv{n}")(x)
     x = layers.GlobalMaxPooling2D(name="top_pool")(x)
     for n in (1, 2):
         x = layers.Dense(256, activation="relu", name=f"top_dense{n}")(x)
