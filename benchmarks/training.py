@@ -1,0 +1,174 @@
+"""Trainings: one engine, compiled once, against the report's way, which compiles each anew.
+
+The report's way is Keras' ``compile`` and ``fit`` on a network built anew, one after the other, on
+all cores. Ours trains one network a core, see :mod:`xraylib.engine`. "Of peak" is the share of what
+the machine does in products of matrices, which no training can pass.
+"""
+
+import time
+
+import joblib
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from xraylib import engine, models, training, validation
+from xraylib.classifier import NetworkClassifier, Recipe
+
+ROW = "  {:<50}{:9.2f} s  {:>12}  {:7.1f} ×"
+
+
+def _seconds(way):
+    start = time.perf_counter()
+    way()
+    return time.perf_counter() - start
+
+
+def _in_turns(ways, rounds=2):
+    """Best seconds of each way, in turns, so that a busy moment hits all."""
+    times = [[_seconds(way) for way in ways] for _ in range(rounds)]
+    return np.min(times, axis=0)
+
+
+def _peak(size=2048):
+    """Operations a second of a product of two matrices on all cores."""
+    a = tf.random.normal((size, size))
+    best = min(_seconds(lambda: tf.matmul(a, a).numpy()) for _ in range(5))
+    return 2 * size**3 / best
+
+
+def _operations(model):
+    """Of one training step, an image: forward, and gradients of kernels and of inputs."""
+    total = 0
+    for k, layer in enumerate(layer for layer in model.layers if hasattr(layer, "kernel")):
+        places = np.prod(layer.output.shape[1:-1]) if len(layer.output.shape) > 2 else 1
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        products = np.prod(layer.kernel.shape) * places
+        times = (1 + layer.trainable) * 2 + 2 * (layer.trainable and k > 0 and not depthwise)
+        total += float(products * times)
+    return total
+
+
+def _fit(build, x, y, seed, *, learning_rate=1e-4, epochs=20):
+    """The report's way: a network, compiled and trained."""
+    model = build(seed=seed)
+    model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", ["accuracy"])
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=seed).batch(5)
+    model.fit(batches, epochs=epochs, verbose=0)
+    return model
+
+
+def _folds(peak):
+    """A fold of cross-validation: 75 images, of which 60 are trained on."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(75) % 2
+    cases = {
+        "the report's top on features": (
+            lambda seed: models.report_top((7, 7, 1280), seed),
+            Recipe(),
+            rng.random((75, 6, 7, 7, 1280), "float32").astype("float16"),
+        ),
+        "the network on principal components": (
+            models.pca_network, NetworkClassifier(models.pca_network),
+            rng.normal(size=(75, 23)).astype("float32"),
+        ),
+        "the small network from nothing": (
+            models.small_network,
+            NetworkClassifier(models.small_network, learning_rate=1e-3),
+            rng.random((75, 64, 64, 1), "float32"),
+        ),
+    }  # fmt: skip
+    print("\nA fold of cross-validation, 60 images, 20 epochs")
+    for name, (build, classifier, x) in tqdm(cases.items(), leave=False):
+        plain = (x[:, 1] if x.ndim == 5 else x)[:60].astype("float32")
+        several = 6 * joblib.cpu_count()
+        settings = {"seeds": several // 5 + 1, "progress": False}
+
+        def theirs(build=build, plain=plain):
+            for seed in range(2):
+                _fit(build, plain, labels[:60], seed)
+
+        def ours(classifier=classifier, x=x, settings=settings):
+            validation.cross_validate(classifier, x, labels, None, **settings)
+
+        ours()  # starts the workers, which compile
+        seconds = _in_turns([theirs, ours]) / (2, 5 * settings["seeds"])
+        work = _operations(build(seed=0)) * 60 * 20
+        for way, needed in zip(("compile and fit anew", "xraylib"), seconds, strict=True):
+            share = f"{100 * work / needed / peak:.0f} % of peak"
+            tqdm.write(ROW.format(f"{name}: {way}", needed, share, seconds[0] / needed))
+
+
+def _whole(peak, n=10):
+    """Inception V3 with every layer trained: what an epoch costs, and five beginnings."""
+    print(f"\nInception V3, every layer trained, {n} images in batches of 5")
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (n, 299, 299, 3), np.uint8), np.arange(n) % 2
+
+    def build(seed):
+        return models.report_network("inception_v3", None, "all", seed=seed)
+
+    def first_step_anew():
+        for seed in range(5):
+            _fit(build, images[:5].astype("float32"), labels[:5], seed, epochs=1)
+
+    def first_step():
+        model = build(seed=0)
+        for seed in range(5):
+            models.initialise(model, seed)
+            training.fit(model, images[:5], labels[:5], epochs=1, progress=False)
+        kept.append(model)
+
+    kept = []
+    starts = [_seconds(first_step_anew), _seconds(first_step)]
+    for way, needed in zip(("build and compile anew", "xraylib"), starts, strict=True):
+        row = ROW.format(f"to the first step, five folds: {way}", needed, "", starts[0] / needed)
+        print(row, flush=True)
+    old, new = build(seed=0), kept[0]
+    old.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy")
+    batches = tf.data.Dataset.from_tensor_slices((images.astype("float32"), labels)).batch(5)
+    ways = (
+        lambda: old.fit(batches, verbose=0),
+        lambda: training.fit(new, images, labels, epochs=1, progress=False),
+    )
+    ways[0]()
+    seconds = _in_turns(ways)
+    work = _operations(new) * n
+    for way, needed in zip(("fit", "xraylib, which also augments"), seconds, strict=True):
+        share = f"{100 * work / needed / peak:.0f} % of peak"
+        print(ROW.format(f"an epoch: {way}", needed, share, seconds[0] / needed), flush=True)
+
+
+def _precisions(n=10):
+    """A training step and inference of both sources in two precisions."""
+    print("\nSources, images a second; bfloat16 against float32")
+    for source in models.SOURCES:
+        size = models.SOURCES[source].size
+        x, y = np.full((n, size, size, 3), 99, "float32"), np.tile([[0.0], [1.0]], (n // 2, 1))
+        pairs = [(x[i : i + 5], y[i : i + 5].astype("float32")) for i in range(0, n, 5)]
+        steps, scores = [], []
+        for dtype in ("float32", "mixed_bfloat16"):
+            model = models.report_network(source, None, "all", seed=0, dtype=dtype)
+            kept = {"epochs": 1, "learning_rate": 1e-4}
+            steps.append(
+                lambda model=model, kept=kept: engine.train(model, lambda _: pairs, **kept)
+            )
+            scores.append(lambda model=model: engine.score(model, x))
+        for what, ways in (("training", steps), ("inference", scores)):
+            for way in ways:
+                way()  # compiles
+            seconds = _in_turns(ways)
+            for dtype, needed in zip(("float32", "bfloat16"), seconds, strict=True):
+                name = f"{source}, {what}, {dtype}"
+                ratio = seconds[0] / needed
+                print(f"  {name:<50}{n / needed:9.1f} images/s{'':>7}{ratio:7.1f} ×", flush=True)
+
+
+def run():
+    """All rows; some six minutes on two cores."""
+    peak = _peak()
+    print(f"\nTrainings; products of matrices: {peak / 1e9:.0f} billion operations a second")
+    _folds(peak)
+    _whole(peak)
+    _precisions()
