@@ -5,6 +5,7 @@ all cores. Ours trains one network a core, see :mod:`xraylib.engine`. "Of peak" 
 the machine does in products of matrices, which no training can pass.
 """
 
+import functools
 import time
 
 import joblib
@@ -147,14 +148,14 @@ def _precisions(n=10):
         size = models.SOURCES[source].size
         x, y = np.full((n, size, size, 3), 99, "float32"), np.tile([[0.0], [1.0]], (n // 2, 1))
         pairs = [(x[i : i + 5], y[i : i + 5].astype("float32")) for i in range(0, n, 5)]
-        steps, scores = [], []
-        for dtype in ("float32", "mixed_bfloat16"):
-            model = models.report_network(source, None, "all", seed=0, dtype=dtype)
-            kept = {"epochs": 1, "learning_rate": 1e-4}
-            steps.append(
-                lambda model=model, kept=kept: engine.train(model, lambda _: pairs, **kept)
-            )
-            scores.append(lambda model=model: engine.score(model, x))
+        networks = [
+            models.report_network(source, None, "all", seed=0, dtype=dtype)
+            for dtype in ("float32", "mixed_bfloat16")
+        ]
+        kept = {"epochs": 1, "learning_rate": 1e-4}
+        steps = [functools.partial(engine.train, each, lambda _, p=pairs: p, **kept)
+                 for each in networks]  # fmt: skip
+        scores = [functools.partial(engine.score, each, x) for each in networks]
         for what, ways in (("training", steps), ("inference", scores)):
             for way in ways:
                 way()  # compiles
