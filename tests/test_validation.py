@@ -19,7 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from xraylib.validation import CrossValidation, compare, compare_once, cross_validate, hold_out
+from xraylib.validation import (
+    CrossValidation,
+    compare,
+    compare_once,
+    cross_validate,
+    hold_out,
+    watch,
+)
 
 
 class Means(ClassifierMixin, BaseEstimator):
@@ -76,6 +83,15 @@ class Wrong(Means):
 
     def predict_proba(self, X):
         return np.full((len(X), 2), self.wait) if self.wait else np.zeros((len(X) - 1, 2))
+
+
+class Watched(Means):
+    """Keeps what it was trained on and shown, as a network keeps its curves."""
+
+    def fit(self, X, y, validation=None):
+        shown = {"trained": X[:, 0].tolist(), "looked at": validation[0][:, 0].tolist()}
+        self.history_ = shown | {"labels": validation[1].tolist(), "seed": self.random_state}
+        return super().fit(X, y)
 
 
 @pytest.fixture
@@ -223,6 +239,24 @@ def test_a_source_held_out_is_scored_by_models_of_the_others(data, tmp_path):
 def test_what_are_no_scores_is_refused(data, value, found):
     with pytest.raises(RuntimeError, match=f"seed 0, fold 0: .*a number of 0..1.*{found}"):
         quiet(Wrong(wait=value), data, folds=4)
+
+
+@pytest.mark.parametrize("seeds", [[5], range(3)])
+def test_curves_are_of_the_images_looked_at_and_are_kept(data, tmp_path, seeds):
+    images, labels, _ = data
+    here, log = np.arange(48) % 4 == 0, tmp_path / "log"
+    settings = dict(seeds=seeds, memory=tmp_path / "kept", progress=False)
+    curves = watch(Watched(log), images, labels, here, **settings)
+    assert [curve["seed"] for curve in curves] == list(seeds)
+    for curve in curves:
+        assert curve["trained"] == images[~here, 0].tolist()
+        assert curve["looked at"] == images[here, 0].tolist()
+        assert curve["labels"] == labels[here].tolist()
+    assert lines(log) == len(seeds)
+    assert watch(Watched(log), images, labels, here, **settings) == curves
+    assert lines(log) == len(seeds)
+    with pytest.raises(ValueError, match="both classes among the images to train on"):
+        watch(Watched(), images, labels, labels == 1)
 
 
 def test_runs_on_all_cores_or_as_the_surroundings_say(data, tmp_path):

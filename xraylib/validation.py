@@ -134,6 +134,40 @@ def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
         RuntimeError: the model failed; says at which seed.
     """
     X, labels, _, seeds = _checked(model, X, labels, None, seeds)
+    jobs = _one_part(test, labels, seeds)
+    scores = np.empty((len(seeds), np.sum(test)))
+    for k, found in _finished(model, X, labels, jobs, memory, progress):
+        scores[k] = found
+    return scores
+
+
+def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
+    """Train on all other images than these, once a seed, and look at these after each epoch.
+
+    Args:
+        network: a classifier of :mod:`xraylib.classifier`.
+        X: (n, ...), see :func:`cross_validate`.
+        labels: (n,) of 0 and 1.
+        test: bool (n,), the images to look at.
+        seeds: how often, or the seeds themselves.
+        memory: folder to keep what is finished in.
+        progress: show a bar on stderr.
+
+    Returns:
+        list of dict, for each seed the curves that :func:`xraylib.training.fit` returns; val_loss
+        and so on are of the images looked at.
+
+    Raises:
+        ValueError: bad input, or one class only to train on.
+        RuntimeError: a training failed; says with which seed.
+    """
+    X, labels, _, seeds = _checked(network, X, labels, None, seeds)
+    jobs = _one_part(test, labels, seeds)
+    curves = dict(_finished(network, X, labels, jobs, memory, progress, _watched))
+    return [curves[k] for k in range(len(seeds))]
+
+
+def _one_part(test, labels, seeds):
     test = np.asarray(test)
     if test.dtype != bool or test.shape != labels.shape or not test.any():
         raise ValueError(
@@ -142,11 +176,7 @@ def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
         )
     if len(np.unique(labels[~test])) < 2:
         raise ValueError("expected both classes among the images to train on, got one or none")
-    scores = np.empty((len(seeds), test.sum()))
-    jobs = [(test, seed, 0) for seed in seeds]
-    for k, found in _finished(model, X, labels, jobs, memory, progress):
-        scores[k] = found
-    return scores
+    return [(test, seed, 0) for seed in seeds]
 
 
 def _checked(model, X, labels, groups, seeds):
@@ -162,19 +192,22 @@ def _checked(model, X, labels, groups, seeds):
     return X, labels, groups, seeds
 
 
-def _finished(model, X, labels, jobs, memory, progress):
-    """Yield (number of the job, scores) as the trainings end, in any order."""
+def _finished(model, X, labels, jobs, memory, progress, work=None):
+    """Yield (number of the job, what it gives) as the trainings end, in any order."""
     if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
     # Hashed once, not with every fold.
     known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
     place = None if memory is None else str(memory)  # of a Path it makes another folder
-    keep = joblib.Memory(place, verbose=0, compress=True).cache(_fold, ignore=["X", "labels"])
+    keep = joblib.Memory(place, verbose=0, compress=True).cache(
+        work or _fold, ignore=["X", "labels"]
+    )
     with joblib.parallel_config() as around:
         n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
     # A job is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
-    # they would be lost for good.
+    # they would be lost for good. One alone needs no worker.
+    n_jobs = n_jobs if len(jobs) > 1 else 1
     finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator_unordered")(
         joblib.delayed(_numbered)((k, keep, model, X, labels, *job, known_by))
         for k, job in enumerate(jobs)
@@ -200,7 +233,7 @@ def _folds(labels, groups, folds, seed):
 
 
 def _numbered(job):
-    """Train and score, and say which job it was: (its number, scores)."""
+    """Train, and say which job it was: (its number, scores or curves)."""
     k, keep, *fold = job
     if multiprocessing.parent_process() is not None:
         # A training fills one core; with one thread its result does not depend on their number.
@@ -217,13 +250,23 @@ def _numbered(job):
 
 def _fold(model, X, labels, test, seed, number, known_by):
     """Train without a fold and score it, float64 (m,)."""
-    model = clone(model)
-    random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
-    model.set_params(**dict.fromkeys(random, seed)).fit(X[~test], labels[~test])
+    model = _seeded(model, seed).fit(X[~test], labels[~test])
     if hasattr(model, "predict_proba"):
         return evaluation.checked_scores(model.predict_proba(X[test])[:, 1], labels[test])
     # 0.5 where the decision changes
     return special.expit(model.decision_function(X[test]))
+
+
+def _watched(network, X, labels, test, seed, number, known_by):
+    """Train without some images and give the curves, with values of those images."""
+    network = _seeded(network, seed)
+    return network.fit(X[~test], labels[~test], validation=(X[test], labels[test])).history_
+
+
+def _seeded(model, seed):
+    model = clone(model)
+    random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+    return model.set_params(**dict.fromkeys(random, seed))
 
 
 def _house():
