@@ -270,12 +270,12 @@ def _seeded(model, seed):
 
 
 def _house():
-    """The versions of the libraries, and the code of xraylib that a training runs through."""
+    """What a training runs through: the code of xraylib, the versions of the libraries."""
     folder = Path(__file__).parent
     names = ("augmentation", "classifier", "engine", "models", "preprocessing", "reduction",
              "training", "validation", "weights")  # fmt: skip
     code = b"".join((folder / f"{name}.py").read_bytes() for name in names)
-    versions = []
+    versions = [os.environ.get("TF_ENABLE_ONEDNN_OPTS")]  # it rounds in another way
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append((name, metadata.version(name)))
