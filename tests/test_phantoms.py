@@ -2,11 +2,17 @@
 
 import hashlib
 import itertools
+import os
+import shutil
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import xraylib
 from xraylib import phantoms
 from xraylib.phantoms import projection
 
@@ -258,6 +264,80 @@ def test_75_films_split_as_the_report_does(layout):
     assert sum(split == "train" for _, _, split in layout) == 65
 
 
+# --- many films at once ------------------------------------------------------------------------
+
+MARKED = [
+    {"label": i % 2, "patient": i // 2, "seed": 7, "letter": ("L", None)[i % 2]} for i in range(24)
+]
+MAKE = f"""
+import hashlib
+from xraylib import phantoms
+films = phantoms.radiographs({MARKED})
+print(hashlib.sha256(b"".join(image.tobytes() for image, _ in films)).hexdigest())
+"""
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the package, which keeps its films beside it; run(code) starts a process in it."""
+    skip = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(xraylib.__file__).parent, tmp_path / "xraylib", ignore=skip)
+
+    def run(code):
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        return subprocess.Popen(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return tmp_path, run
+
+
+def kept(folder):
+    """When each film on disk was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob(".run/films/**/output.pkl")}
+
+
+def test_films_are_computed_once_also_by_two_chapters_at_a_time(house):
+    folder, run = house
+    alone = b"".join(phantoms.radiograph(**each)[0].tobytes() for each in MARKED)
+    expected = hashlib.sha256(alone).hexdigest()
+    for process in [run(MAKE), run(MAKE)]:
+        found, said = process.communicate()
+        assert (found.strip(), said) == (expected, "")
+    films = kept(folder)
+    assert len(films) == len(MARKED)
+    other_letters = MAKE.replace("'L'", "'R'")
+    for again in (MAKE, other_letters):
+        found, said = run(again).communicate()
+        assert (found.strip() == expected) == (again == MAKE) and said == ""
+        assert kept(folder) == films
+
+
+def test_a_film_that_is_damaged_or_of_other_sources_is_not_taken(house):
+    folder, run = house
+    make = MAKE.replace(str(MARKED), str(MARKED[:1]))
+    expected = run(make).communicate()[0]
+    [film] = kept(folder)
+    film.write_bytes(film.read_bytes()[:100])
+    assert run(make).communicate()[0] == expected != ""
+    assert film.stat().st_size > 100
+    with (folder / "xraylib/phantoms/markers.py").open("a") as source:
+        source.write("# changed\n")
+    assert run(make).communicate()[0] == expected
+    assert len(kept(folder)) == 2
+
+
+def test_many_films_are_those_of_the_stream(films):
+    many = phantoms.examples({"i": i, "seed": 1, "arrows": (0.1, 0.6)} for i in (5, 0))
+    for number, film in zip((5, 0), many, strict=True):
+        same = films[number]
+        assert np.array_equal(film.image, same.image) and film[1:5] == same[1:5]
+        assert film.truth.keys() == same.truth.keys()
+        for key in film.truth:
+            np.testing.assert_array_equal(film.truth[key], same.truth[key])
+
+
 # --- memory and errors ------------------------------------------------------------------------
 
 
@@ -296,6 +376,8 @@ def test_a_stream_holds_one_image_at_a_time():
         (lambda: phantoms.stream(4, arrows=(0.1, 0.2, 0.3)), "arrows must be a pair"),
         (lambda: phantoms.stream(4, opacity=float("nan")), "opacity must be a number from 0 to 1"),
         (lambda: phantoms.example(-1), "i must be an integer from 0"),
+        (lambda: phantoms.examples([{"i": 0}, {"i": -1}]), "i must be an integer from 0"),
+        (lambda: phantoms.radiographs([{"label": 0}, {"label": 2}]), "label must be 0"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(call, message):

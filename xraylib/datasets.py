@@ -142,12 +142,13 @@ def _phantoms(n=75, *, seed=0, **options):
     unknown = [key for key in options if key not in known]
     if unknown:
         raise TypeError(f'load("phantom") takes the options {[*known]}, got {unknown}')
+    phantoms.stream(n, seed=seed, **options)  # refuses what is out of range
     images, rows = [], []
-    for record in phantoms.stream(n, seed=seed, **options):
+    for record in phantoms.examples({"i": i, "seed": seed} | options for i in range(n)):
         images.append(np.repeat(record.image[..., None], 3, axis=2))
         row = {"file": record.name, "label": record.label, "split": record.split}
         row |= {"group": record.group, "width": images[-1].shape[1], "height": len(images[-1])}
-        # Boxes and masks do not fit into a table; they are in the records of phantoms.stream.
+        # Boxes and masks do not fit into a table; they are in the records of phantoms.examples.
         truth = record.truth
         there = {"arrow": truth["arrow"] is not None, "opacity": truth["opacity_mask"].any()}
         row |= {"letter": truth["side"]}

@@ -9,11 +9,19 @@ a thumbnail needs: made for teaching and for testing, not for dosimetry.
 
 Everything is drawn from `numpy.random.RandomState`, whose stream NumPy has frozen, in
 float64, and rounded to 8 bits at the end: the same seed gives the same pixels anywhere.
+
+`radiograph`, `example` and `stream` compute. `radiographs` and `examples` make many films on all
+cores and keep them on disk, so that each is computed once, whoever asks for it.
 """
 
+import functools
+import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import numpy as np
+import scipy
 from scipy import ndimage
 
 from xraylib.phantoms import anatomy, projection
@@ -23,6 +31,13 @@ from xraylib.phantoms.projection import LUNG, SOFT
 CLASSES = ("chest", "abdomen")
 #: Eight films of a class belong to five patients, who have 1, 1, 2, 1 and 3 of them.
 PATIENTS, FILMS = (0, 1, 2, 2, 3, 4, 4, 4), (0, 0, 0, 1, 0, 0, 1, 2)
+#: Where films are kept, for each state of the sources in a folder of its own; `make clean` empties
+#: it. Read when this is imported: what is edited afterwards is not what this process runs.
+KEPT = Path(__file__).resolve().parents[2] / ".run" / "films"
+KEPT /= hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    + f"{np.__version__} {scipy.__version__}".encode()
+).hexdigest()[:16]
 
 
 class Phantom(NamedTuple):
@@ -180,6 +195,50 @@ def radiograph(
     Raises:
         ValueError: an argument is out of its range.
     """
+    plate, *markers = _order(label, patient, film, seed, opacity, letter, arrow, tie_size)
+    return _mark(*_expose(*plate), plate, *markers)
+
+
+def radiographs(settings):
+    """What :func:`radiograph` gives for each of many settings, made on all cores and only once.
+
+    Films without their markers are kept below ``.run/films``, some 80 kB each, and found there by
+    whoever asks next: another chapter, another process, or another setting of the markers. A change
+    of these sources, of NumPy or of SciPy computes them anew. For more films than should lie on
+    disk there is :func:`stream`.
+
+    Args:
+        settings: iterable of dict, each the arguments of :func:`radiograph`.
+
+    Returns:
+        list of (image, truth), in the order of the settings.
+
+    Raises:
+        ValueError, TypeError: arguments are out of their range; before any film is computed.
+    """
+    orders = [_order(**each) for each in settings]
+    plates = dict.fromkeys(plate for plate, _, _ in orders)  # each once
+    lacking = [plate for plate in plates if not _kept().check_call_in_cache(*plate)]
+    if len(lacking) > 20:  # fewer are computed sooner than processes are started
+        joblib.Parallel(-1)(joblib.delayed(_keep)(plate) for plate in lacking)
+    return [_mark(*_kept()(*plate), plate, *markers) for plate, *markers in orders]
+
+
+@functools.cache
+def _kept():
+    """`_expose` with a memory on disk, which several processes may use at once."""
+    return joblib.Memory(KEPT, compress=1, verbose=0).cache(_expose)
+
+
+def _keep(plate):
+    """In a worker, which has its own sources and so its own folder."""
+    _kept()(*plate)
+
+
+def _order(
+    label, patient=0, film=0, seed=0, opacity=False, letter=None, arrow=False, tie_size=False
+):
+    """Checked: all that a film without markers depends on, as `_expose` takes it; letter; arrow."""
     if label not in (0, 1):
         raise ValueError(f"label must be 0 (chest) or 1 (abdomen), got {label!r}: choose one")
     _check(seed, "seed", 0)
@@ -189,12 +248,14 @@ def radiograph(
         raise ValueError(f"letter must be 'L', 'R' or None, got {letter!r}: choose one of them")
     if opacity and label == 1:
         raise ValueError("opacity must be False for an abdomen, got True: use label 0, a chest")
-    where = [int(seed), int(label), int(patient), int(film)]
+    plate = int(seed), int(label), int(patient), int(film), bool(opacity), bool(tie_size)
+    return plate, letter, arrow
 
-    def draws(purpose):
-        return np.random.RandomState([*where, purpose])
 
-    person, day, pose = np.random.RandomState(where[:3]), draws(0), draws(1)
+def _expose(seed, label, patient, film, opacity, tie_size):
+    """The film before it is marked: image, lungs, opacity mask and the width of a pixel."""
+    draws = _draws(seed, label, patient, film)
+    person, day, pose = np.random.RandomState([seed, label, patient]), draws(0), draws(1)
     h, w = _size(label, tie_size, pose)
     parts = anatomy.body(person, day)
     view = _view(label, h, w, parts, pose)
@@ -205,13 +266,24 @@ def radiograph(
     grey = _develop(total, lung, thick, view, draws(4))
     grey, shutter = _collimate(grey, pose)
     image = np.round(np.clip(grey, 0, 255)).astype(np.uint8)
+    return image, (lung > 0.5) & ~shutter, (thick > 0) & ~shutter, view.pixel
+
+
+def _draws(*film):
+    """A source of random numbers for each purpose, the same for the same film."""
+    return lambda purpose: np.random.RandomState([*film, purpose])
+
+
+def _mark(image, lungs, opacity_mask, pixel, plate, letter, arrow):
+    """Burn the markers in, in place; image and truth of `radiograph`."""
+    draws = _draws(*plate[:4])
     truth = {
-        "lungs": (lung > 0.5) & ~shutter,
-        "opacity_mask": (thick > 0) & ~shutter,
+        "lungs": lungs,
+        "opacity_mask": opacity_mask,
         "letter": None,
         "arrow": None,
         "side": letter or "none",
-        "pixel_cm": view.pixel,
+        "pixel_cm": pixel,
     }
     if letter:
         truth["letter"] = burn_letter(image, letter, draws(6))
@@ -248,14 +320,38 @@ def example(i, *, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, ti
     Raises:
         ValueError: an argument is out of its range.
     """
+    about = _choose(i, seed, letters, arrows, opacity, tie_size)
+    return _phantom(i, about, *radiograph(**about))
+
+
+def examples(settings):
+    """What :func:`example` gives for each of many settings, made as by :func:`radiographs`.
+
+    Args:
+        settings: iterable of dict, each the arguments of :func:`example`.
+
+    Returns:
+        list of Phantom, in the order of the settings.
+
+    Raises:
+        ValueError, TypeError: arguments are out of their range; before any film is computed.
+    """
+    settings = list(settings)
+    chosen = [_choose(**each) for each in settings]
+    films = zip(settings, chosen, radiographs(chosen), strict=True)
+    return [_phantom(each["i"], about, *film) for each, about, film in films]
+
+
+def _choose(i, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, tie_size=False):
+    """The arguments of `radiograph` for film i of a stream."""
     _check(i, "i", 0)
     _check_settings(seed, letters, arrows, opacity)
     k, label = divmod(int(i), 2)
     patient, film = 5 * (k // 8) + PATIENTS[k % 8], FILMS[k % 8]
     # The same draws whatever the settings, so that a switch moves nothing else.
     lettered, left, arrowed, ill = np.random.RandomState([seed, label, patient, film, 8]).rand(4)
-    image, truth = radiograph(
-        label,
+    return dict(
+        label=label,
         patient=patient,
         film=film,
         seed=seed,
@@ -264,14 +360,13 @@ def example(i, *, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, ti
         arrow=arrowed < arrows[label],
         opacity=label == 0 and ill < opacity,
     )
-    return Phantom(
-        image,
-        label,
-        f"{CLASSES[label]}-{i:04d}",
-        2 * patient + label,
-        "val" if patient % 8 == 3 else "train",
-        truth,
-    )
+
+
+def _phantom(i, about, image, truth):
+    """Film i of a stream, from the arguments and the results of `radiograph`."""
+    label, patient = about["label"], about["patient"]
+    name, split = f"{CLASSES[label]}-{i:04d}", "val" if patient % 8 == 3 else "train"
+    return Phantom(image, label, name, 2 * patient + label, split, truth)
 
 
 def stream(n, *, seed=0, letters=(0.5, 0.5), arrows=(0.2, 0.2), opacity=0.0, tie_size=False):
