@@ -4,7 +4,8 @@ PROFILE ?= phantom
 PORT    ?= 8000
 BIN      := .venv/bin
 RUN      := .run/$(PROFILE)
-CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
+# Last first: later chapters train more and take longest, and none of them should end up alone.
+CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(shell ls -r notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
 HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json results/*.json book/references.bib) \
             notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
@@ -16,6 +17,14 @@ CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chro
 # The environment's own kernel, not one of the same name in the home folder.
 export JUPYTER_PREFER_ENV_PATH = 1
 export TF_CPP_MIN_LOG_LEVEL = 2
+# Several chapters may share a graphics card: none takes the whole of it.
+export TF_FORCE_GPU_ALLOW_GROWTH = true
+
+# As many chapters side by side as there are cores; a -j of your own counts for more. What make
+# starts in turn shares these jobs already.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help book chapters pdf serve test links results bench lock clean FORCE
@@ -76,7 +85,7 @@ bench: .venv/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks
 
 lock: .venv/ready  ## refresh requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --upgrade --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --upgrade --generate-hashes \
 		--no-annotate --extra cpu --extra dicom --extra book --extra test --extra lock \
 		--custom-compile-command "make lock" --quiet -o requirements.lock
 	sed -i.old -E "s/(tensorflow\[and-cuda\]==).*/\1$$(sed -nE 's/^tensorflow==([0-9.]+).*/\1/p' requirements.lock)/" environment.yml
