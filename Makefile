@@ -72,9 +72,8 @@ links: book  ## ask every address that the book links to
 
 test: book  ## all tests: the package, the pipeline, the chapters' tables
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=600 \
-		$(wildcard notebooks/[0-9]*.ipynb)
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile \
+		--nbval-lax --nbval-cell-timeout=600 tests $(wildcard notebooks/[0-9]*.ipynb)
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(MAKE) --no-print-directory chapters PROFILE=xray

@@ -7,12 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from xraylib import datasets, shortcuts
-from xraylib.evaluation import Proportion
-
 SHOWN = {
     "covid.whole.accuracy": "the whole film",
     "covid.blind.accuracy": "its middle blacked out,\nlungs and all",
@@ -22,6 +16,13 @@ SHOWN = {
 
 def draw(records):
     """The picture as a matplotlib Figure, from the records of ``results/``."""
+    # Each build writes the caption, which needs none of these; they take seconds to import.
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from xraylib import datasets, shortcuts
+    from xraylib.evaluation import Proportion
+
     films = datasets.load("phantom", n=24, seed=0, size=512, interpolation="lanczos")
     film = films.images[np.flatnonzero(films.labels == 0)[8]]
     looks = film, shortcuts.black_centre(film[None], 0.5)[0], np.zeros_like(film)
