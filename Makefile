@@ -4,8 +4,9 @@ PROFILE ?= phantom
 PORT    ?= 8000
 BIN      := .venv/bin
 RUN      := .run/$(PROFILE)
-CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(wildcard notebooks/[0-9]*.ipynb))
 MEASURED := results/measured.json results/scratch.json
+# Last first: later chapters train more and take longest, and none of them should end up alone.
+CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(shell ls -r notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
 HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json $(MEASURED) book/references.bib) \
             notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
@@ -25,6 +26,14 @@ ROUNDING := TF_ENABLE_ONEDNN_OPTS=0 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THRE
 # The environment's own kernel, not one of the same name in the home folder.
 export JUPYTER_PREFER_ENV_PATH = 1
 export TF_CPP_MIN_LOG_LEVEL = 2
+# Several chapters may share a graphics card: none takes the whole of it.
+export TF_FORCE_GPU_ALLOW_GROWTH = true
+
+# As many chapters side by side as there are cores; a -j of your own counts for more. What make
+# starts in turn shares these jobs already.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help book chapters pdf serve test links results reproduce bench lock clean FORCE
@@ -72,9 +81,8 @@ links: book  ## ask every address that the book links to
 
 test: book  ## all tests: the package, the pipeline, the chapters' tables
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=600 \
-		$(wildcard notebooks/[0-9]*.ipynb)
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile \
+		--nbval-lax --nbval-cell-timeout=600 tests $(wildcard notebooks/[0-9]*.ipynb)
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(MAKE) --no-print-directory chapters PROFILE=xray
@@ -90,7 +98,7 @@ bench: .venv/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks
 
 lock: .venv/ready  ## refresh requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --upgrade --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --upgrade --generate-hashes \
 		--no-annotate --extra cpu --extra dicom --extra book --extra test --extra lock \
 		--custom-compile-command "make lock" --quiet -o requirements.lock
 	sed -i.old -E "s/(tensorflow\[and-cuda\]==).*/\1$$(sed -nE 's/^tensorflow==([0-9.]+).*/\1/p' requirements.lock)/" environment.yml

@@ -71,7 +71,13 @@ def execute(notebook, output, profile):
                 str(partial),
                 parameters=parameters,
                 stderr_file=errors,
-                progress_bar={"desc": notebook.stem, "file": terminal},
+                # Whole lines and few of them: other chapters write to the same terminal.
+                progress_bar={
+                    "desc": notebook.stem,
+                    "file": terminal,
+                    "mininterval": 30,
+                    "bar_format": "{desc}: {n_fmt} of {total_fmt} cells, {elapsed}\n",
+                },
             )
     except PapermillExecutionError as error:
         return (

@@ -100,7 +100,7 @@ def test_nothing_but_a_link_leads_out_of_the_book():
 
 
 def test_every_chapter_has_exercises_with_solutions_that_run():
-    """The solutions are cells of the notebook: papermill runs them for the page, nbval again."""
+    """The solutions are cells of the notebook: papermill runs them for the page."""
     for page in CHAPTERS:
         questions = re.findall(r"<strong>\d+\. [^<]+</strong>", page.read_text())
         assert len(questions) >= 3

@@ -181,7 +181,7 @@ def test_opacities_brighten_their_mask_in_the_lungs_and_nothing_else():
 
 def test_markers_are_as_frequent_as_asked_for_in_each_class():
     def share(key, **probability):
-        films = phantoms.stream(40, **probability)
+        films = phantoms.examples({"i": i} | probability for i in range(40))
         marked = [(film.label, film.truth[key] is not None) for film in films]
         return [np.mean([m for label, m in marked if label == k]) for k in (CHEST, ABDOMEN)]
 
@@ -238,7 +238,8 @@ def test_classes_take_turns_and_names_are_unique(films):
 @pytest.fixture(scope="module")
 def layout():
     """Label, group and split of 75 films."""
-    return [(film.label, film.group, film.split) for film in phantoms.stream(75)]
+    films = phantoms.examples({"i": i} for i in range(75))
+    return [(film.label, film.group, film.split) for film in films]
 
 
 def test_patients_have_one_to_three_films_and_one_class(layout):

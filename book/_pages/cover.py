@@ -7,12 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from xraylib import datasets, shortcuts
-from xraylib.evaluation import Proportion, Spread
-
 SHOWN = {
     "covid.whole": "the whole film",
     "covid.blind": "its middle blacked out,\nlungs and all",
@@ -22,6 +16,8 @@ SHOWN = {
 
 def _score(record):
     """A Proportion, of a spread the median training's, and what to say of the trainings."""
+    from xraylib.evaluation import Proportion, Spread
+
     if record["kind"] == "spread":
         spread = Spread(tuple(record["values"]), record["n"])
         return spread.median, f"{spread.range} in {len(spread.values)} trainings"
@@ -30,6 +26,13 @@ def _score(record):
 
 def draw(records):
     """The picture as a matplotlib Figure, from the records of ``results/``."""
+    # Each build writes the caption, which needs none of these; they take seconds to import.
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from xraylib import datasets, shortcuts
+    from xraylib.evaluation import Proportion
+
     films = datasets.load("phantom", n=24, seed=0, size=512, interpolation="lanczos")
     film = films.images[np.flatnonzero(films.labels == 0)[8]]
     looks = film, shortcuts.black_centre(film[None], 0.5)[0], np.zeros_like(film)
@@ -60,9 +63,8 @@ def draw(records):
 
 def _message(records):
     """What the measurements say, as far as their intervals do."""
-    values = np.array(records["covid.whole"]["values"])
-    kind = Proportion(*records["covid.meta.original_format"]["value"])
-    below = int(np.sum(values < kind.k))
+    values, kind = records["covid.whole"]["values"], records["covid.meta.original_format"]["value"]
+    below = sum(value < kind[0] for value in values)
     difference, low, high = records["covid.blind.difference"]["value"]
     if low <= 0 <= high:
         lungs = "whether it does better with the lungs than without, these films do not say"

@@ -1,5 +1,6 @@
 """Serve the book: ``serve.py PROFILE PORT``. What is edited is made again, the browser reloads."""
 
+import os
 import subprocess
 import sys
 
@@ -15,8 +16,11 @@ def main():
     profile, port = sys.argv[1:]
 
     def again():
-        # Make knows what a change touches; a failure is on the terminal, the old pages stay.
-        subprocess.run(["make", "--no-print-directory", "book", f"PROFILE={profile}"], check=False)
+        # Make knows what a change touches; a failure is on the terminal, the old pages stay. Not as
+        # a part of the make that started this: its jobs are not handed on to here.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+        command = ["make", "--no-print-directory", "book", f"PROFILE={profile}"]
+        subprocess.run(command, env=environment, check=False)
 
     server = Server()
     for pattern in WATCHED:
