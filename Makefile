@@ -91,7 +91,7 @@ results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or 
 
 reproduce:  ## measure again, other seeds and rounding, and compare with results/ (QUICK=1: a part, 3 minutes)
 	rm -rf .run/$(AGAIN)
-	$(ROUNDING) $(MAKE) --no-print-directory -j $$(getconf _NPROCESSORS_ONLN) PROFILE=$(AGAIN) $(PART)
+	$(ROUNDING) $(MAKE) --no-print-directory PROFILE=$(AGAIN) $(PART)
 	$(BIN)/python notebooks/reproduce.py .run/$(AGAIN) results/measured.json $(if $(QUICK),.run,results)/reproduced.json
 
 bench: .venv/ready  ## ours against the report's own way, side by side

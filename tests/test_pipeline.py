@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -16,7 +17,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pypdf import PdfReader
 
 from tests.browser import CHROMIUM, MISSING
@@ -225,6 +226,25 @@ def test_a_failing_cell_stops_the_build(house):
         path.write_text(good)
     assert make(house, "book").returncode == 0
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("shown, failed", [("4", 0), ("5", 1)])
+def test_checked_tables_are_compared_and_nothing_below_them_runs(tmp_path, shown, failed):
+    """By nbval, which `make test` calls; `make book` has run the rest."""
+    shutil.copy(ROOT / "notebooks/conftest.py", tmp_path)
+    path = tmp_path / "01_one.ipynb"
+    write_notebook(path, "table = 2", "print(table + 2)", "1 / 0")
+    notebook = nbformat.read(path, 4)
+    notebook.cells[3].metadata["tags"] = ["nbval-check-output"]
+    notebook.cells[3].execution_count = 2
+    notebook.cells[3].outputs = [new_output("stream", name="stdout", text=f"{shown}\n")]
+    nbformat.write(notebook, path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", path.name],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == failed, done.stdout
+    assert f"{3 - failed} passed, 1 deselected" in done.stdout and "1 / 0" not in done.stdout
 
 
 def test_what_cannot_be_run_is_named(house):

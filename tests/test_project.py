@@ -53,6 +53,12 @@ def test_every_pin_has_a_hash():
     assert "://" not in (ROOT / "requirements.lock").read_text(), "an index address in the lock"
 
 
+def test_a_package_has_one_version_for_all_pythons():
+    """What a score is must not hang on which Python somebody has."""
+    several = {name: found for name, found in locked().items() if len(found) > 1}
+    assert several == {}, "see --fork-strategy in the Makefile"
+
+
 def test_what_is_installed_is_what_is_locked():
     for name in ("keras", "numpy", "jupyter-book", "papermill", "pooch"):
         assert Version(version(name)) in [number for number, _ in locked()[name]]
