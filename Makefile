@@ -14,8 +14,8 @@ PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib boo
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
 
-# `make reproduce` measures again what rests on images; in a hurry, the chapters that hold a number
-# of each kind and the two that the title page rests on. Fewer seeds, for the rest as `results`.
+# `make reproduce` measures again, with fewer seeds, what rests on images. In a hurry: 02 (counts
+# and measures of images), 04 (the report's split), and 06 (what the title page says).
 AGAIN    = reproduce$(if $(QUICK),_quick)
 PART     = $(patsubst notebooks/%,.run/$(AGAIN)/%,$(wildcard notebooks/0[$(if $(QUICK),246,23456)]*.ipynb))
 # One thread and no oneDNN: sums are rounded otherwise, which must not change what is found.

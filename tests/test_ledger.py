@@ -127,9 +127,9 @@ class Spread(NamedTuple):
         (12.3, {"timing": True}, {"value": 12.3, "text": "12.3", "kind": "timing"}),
         (30, {"setting": True}, {"value": 30, "text": "30", "kind": "setting"}),
         (
-            Spread((74, 93, 84), 118),
+            Spread((74, 93, 84, 80), 118),
             {},
-            {"value": 84, "text": "half of 118", "kind": "spread", "values": [74, 93, 84],
+            {"value": 80, "text": "half of 118", "kind": "spread", "values": [74, 93, 84, 80],
              "n": 118},
         ),
         (

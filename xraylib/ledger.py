@@ -51,10 +51,13 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
             raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
         kept["tolerance"] = float(tolerance)
     if counted:
-        kept |= _median(key, kept["value"][value._fields.index("values")]) | {"n": int(value.n)}
+        values = _numbers(key, kept["value"][value._fields.index("values")])
+        # A number of images is a whole one: of an even number of trainings the lower middle one.
+        kept |= {"value": statistics.median_low(values), "values": values, "n": int(value.n)}
     elif spread:
-        kept |= _median(key, kept["value"])
-        kept["text"] = f"{_fixed(kept['value'], 2)} ({span(kept['values'], 2)})"
+        values = _numbers(key, kept["value"])
+        kept |= {"value": statistics.median(values), "values": values}
+        kept["text"] = f"{_fixed(kept['value'], 2)} ({span(values, 2)})"
     if text is not None:
         kept["text"] = text
     _glue(key, kept["text"], kept)
@@ -68,13 +71,13 @@ def _plain(key, value):
         raise ValueError(f"{key}: expected what JSON can hold, got {value!r}") from None
 
 
-def _median(key, values):
+def _numbers(key, values):
     listed = isinstance(values, list) and values
     if not listed or not all(isinstance(each, int | float) for each in values):
         raise ValueError(
             f"{key}: expected a list of numbers, one a training, for a spread; got {values!r}"
         )
-    return {"value": statistics.median(values), "values": values}
+    return values
 
 
 def _fixed(value, digits):
