@@ -40,8 +40,8 @@ def draw(records):
     figure.subplots_adjust(0.02, 0.26, 0.98, 0.9, wspace=0.06)
     n, larger = records["covid.whole"]["n"], Proportion(*records["covid.majority"]["value"])
     figure.suptitle(
-        f"COVID-19 or not? What was shown, and how many of {n} films were called right. "
-        f"Always the larger class: {larger.k}.",
+        f"COVID-19 or not? What was shown, and films called right of {n} "
+        f"(always the larger class: {larger.k}).",
         color="white", fontsize=12, x=0.02, ha="left",
     )  # fmt: skip
     for axis, look, (key, name) in zip(axes, looks, SHOWN.items(), strict=True):
