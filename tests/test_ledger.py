@@ -18,10 +18,13 @@ from xraylib.evaluation import proportion
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 
 
-COVER = {
-    f"covid.{key}": {"value": [1, 2, 0.0, 1.0], "text": "1/2"}
-    for key in ("whole.accuracy", "blind.accuracy", "meta.original_format")
+SHARE = {"value": [1, 2, 0.0, 1.0], "text": "1/2", "kind": "close"}
+COVER = {f"covid.{key}": SHARE for key in ("meta.original_format", "majority")}
+COVER |= {
+    f"covid.{key}": {"value": 1, "values": [1, 2], "n": 2, "text": "1/2", "kind": "spread"}
+    for key in ("whole", "blind")
 }
+COVER["covid.blind.difference"] = {"value": [0.0, -0.1, 0.1], "text": "0", "kind": "close"}
 
 
 @pytest.fixture
