@@ -239,6 +239,14 @@ def test_verdicts_are_those_of_the_reports_images(write, page):
     assert "**3 claims**: 2 corrected, 1 open." in text
 
 
+def test_the_whole_measurement_counts_before_a_small_one(write, page):
+    write("01_one.ipynb", verdict("E4l", "1 pair", "not supported"))
+    write("measured.json", verdict("E4l", "2 epochs", "not supported"))
+    write("scratch.json", verdict("E4l", "10 pairs", "reproduced"))
+    found = ["theirs", "10 pairs", "1 pair", "[reproduced](judged-E4l)"]
+    assert rows(page())["[E4l](E4l)"] == found
+
+
 def test_a_run_on_the_reports_images_shows_where_it_differs(write, page):
     verdicts = verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "new")
     write("01_one.ipynb", *verdicts, dataset="xray75")

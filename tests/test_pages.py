@@ -99,6 +99,18 @@ def test_about_says_that_nothing_was_measured_again(tmp_path):
     assert "Not yet: `make reproduce`" in text and "|" not in text
 
 
+def test_about_says_where_the_chapter_with_a_measurement_of_its_own_was_measured(tmp_path):
+    write_run(tmp_path)
+    results = write_results(tmp_path / "results")
+    run = json.loads(RESULTS.read_text())["provenance"]
+    run |= {"profile": "scratch", "date": "2026-12-12", "commit": "own0007", "cores": 64}
+    content = {"provenance": run, "records": {}}
+    (tmp_path / "results/scratch.json").write_text(json.dumps(content))
+    assert write_pages(tmp_path, results=results).returncode == 0
+    text = (tmp_path / "pages/about.md").read_text()
+    assert "on 2026-12-12 with the profile `scratch`, commit `own0007`, on 64 cores" in text
+
+
 def test_about_says_when_and_where_numbers_were_measured_again(tmp_path):
     text = about(tmp_path, reproduced())
     assert "on 2026-12-24, commit `new0001`, on 4 cores" in text
@@ -155,7 +167,7 @@ def test_what_is_wrong_is_named(tmp_path):
     assert not (tmp_path / "pages").exists()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0[2-6]*.ipynb")))
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0[2-7]*.ipynb")))
 def test_figures_that_show_films_are_marked_so(path):
     """So that a published book can show computed ones. Only a strip of classes is no film."""
     for cell in nbformat.read(path, 4).cells:

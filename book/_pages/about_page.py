@@ -48,7 +48,12 @@ RESULTS = """
 
 What the text quotes "on the report's X-rays" or "on real films" is read from `{file}`, measured \
 on {date} with the profile `{profile}`, commit `{commit}`, on {cores} cores ({processor}).
-
+"""
+SCRATCH = """
+What the chapter on the report's own network quotes is read from `results/scratch.json`, measured \
+on {date} with the profile `{profile}`, commit `{commit}`, on {cores} cores ({processor}).
+"""
+AFTERWARDS = """
 ### Measured again
 
 """
@@ -121,7 +126,7 @@ def again(reproduced, provenance):
     )
 
 
-def page(chapters, results, provenance, reproduced=None):
+def page(chapters, results, provenance, reproduced=None, scratch=None):
     """The page as MyST Markdown.
 
     Args:
@@ -129,6 +134,8 @@ def page(chapters, results, provenance, reproduced=None):
         results: path of the measurements on real images, as the reader knows it.
         provenance: of those measurements.
         reproduced: what ``notebooks/reproduce.py`` wrote about them; None if nothing.
+        scratch: what ``make scratch`` measured, as ``notebooks/collect.py`` writes it; None if
+            nothing.
 
     Returns:
         str.
@@ -160,7 +167,10 @@ def page(chapters, results, provenance, reproduced=None):
     found = {name: fingerprint(name, parameters.get("seed", 0)) for name in sets}
     text += DATA + _rows((f"`{_short(s)}`", n, f"`{value}`") for s, (n, value) in found.items())
     text += PARAMETERS + _rows((f"`{k}`", f"`{_short(v)}`") for k, v in parameters.items())
-    return text + RESULTS.format(file=results, **provenance) + again(reproduced, provenance)
+    text += RESULTS.format(file=results, **provenance)
+    if scratch:
+        text += SCRATCH.format(**scratch["provenance"])
+    return text + AFTERWARDS + again(reproduced, provenance)
 
 
 def _short(value):

@@ -33,12 +33,15 @@ def pages(run, results, films=None):
         raise ValueError(
             f"{results}: expected measurements, but: {error}; run `make results`"
         ) from None
-    again = results.with_name("reproduced.json")
-    reproduced = json.loads(again.read_text()) if again.exists() else None
+    reproduced, scratch = (_beside(results, name) for name in ("reproduced", "scratch"))
+    if scratch:
+        measured["records"] |= scratch["records"]
     known_as = f"{results.parent.name}/{results.name}"
     found = {
         "ledger.md": ledger_page.page(chapters, measured, known_as),
-        "about.md": about_page.page(chapters, known_as, measured["provenance"], reproduced),
+        "about.md": about_page.page(
+            chapters, known_as, measured["provenance"], reproduced, scratch
+        ),
         "cover.md": cover.caption(measured["records"]),
     }
     for name, notebook in chapters.items():
@@ -49,6 +52,12 @@ def pages(run, results, films=None):
         except ValueError as error:
             raise ValueError(f"{run / name}.ipynb: {error}") from None
     return found
+
+
+def _beside(results, name):
+    """What another file of measurements holds, or None."""
+    path = results.with_name(f"{name}.json")
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def main():
