@@ -198,7 +198,7 @@ def test_only_seeds_and_their_number_differ_from_the_results(name):
         yaml.safe_load((ROOT / f"notebooks/profiles/{each}.yml").read_text())
         for each in ("xray", name)
     )
-    counts = {"seed", "repeats", "cv_seeds"}
+    counts = {"seed", "cv_seeds"}
     assert {key for key in results if again[key] != results[key]} <= counts
     assert again["seed"] >= results["seed"] + 1000 and min(again[k] for k in counts) >= 3
 
@@ -219,7 +219,7 @@ def test_make_measures_again_and_compares(tmp_path):
     code = (
         "import os\nfrom xraylib import ledger\nledger.record('n', 75)\n"
         "rounding = os.environ.get('OMP_NUM_THREADS') != '1'\n"
-        "losses = [(seed + i) % 7 + 1e-3 * rounding for i in range(repeats)]\n"
+        "losses = [(seed + i) % 7 + 1e-3 * rounding for i in range(cv_seeds)]\n"
         "ledger.record('losses', losses, spread=True)"
     )
     cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(code)]
