@@ -25,6 +25,7 @@ from xraylib.validation import (
     compare_once,
     cross_validate,
     hold_out,
+    in_fresh_processes,
     watch,
 )
 
@@ -538,3 +539,13 @@ def test_bad_scores_are_refused():
         compare_once([0, 1], [0.1, 0.2], [0.1])
     with pytest.raises(ValueError, match="threshold"):
         compare_once([0, 1], [0.1, 0.2], [0.1, 0.3], threshold=np.nan)
+
+
+def test_a_training_in_processes_of_their_own(data):
+    images, labels, _ = data
+    X, test = images.reshape(len(labels), -1), np.arange(len(labels)) < 10
+    found = in_fresh_processes(GaussianNB(), X, labels, test, [(1, True), (2, False)])
+    expected = hold_out(GaussianNB(), X, labels, test, seeds=1, progress=False)
+    np.testing.assert_array_equal(found, np.repeat(expected, 2, axis=0))
+    with pytest.raises(RuntimeError, match="(?s)2 threads, oneDNN False, failed.*contains NaN"):
+        in_fresh_processes(GaussianNB(), X * np.nan, labels, test, [(2, False)])

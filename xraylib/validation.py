@@ -7,6 +7,9 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -165,6 +168,64 @@ def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
     jobs = _one_part(test, labels, seeds)
     curves = dict(_finished(network, X, labels, jobs, memory, progress, _watched))
     return [curves[k] for k in range(len(seeds))]
+
+
+# One training in a process of its own: TensorFlow chooses how it adds when it is loaded.
+_PROGRAM = """
+import sys
+import joblib
+from xraylib import validation
+
+print(*map(repr, validation._fold(*joblib.load(sys.argv[1])).tolist()))
+"""
+
+
+def in_fresh_processes(model, X, labels, test, ways, *, seed=0):
+    """Score some images by the same training, once for each way of rounding its sums.
+
+    A training on a processor repeats exactly only where sums are added in the same order, which
+    depends on the number of threads and on the library. Each training runs in a process of its own,
+    as many side by side as there are cores.
+
+    Args:
+        model: see :func:`cross_validate`, as are the others but test and ways.
+        X: (n, ...).
+        labels: (n,) of 0 and 1.
+        test: bool (n,), the images to score; all others are trained on.
+        ways: (threads, onednn) of each process: how many threads TensorFlow has for one operation,
+            and whether it may use the library oneDNN.
+        seed: of each training.
+
+    Returns:
+        float64 (ways, m), 0..1, of class 1, of the m images of the test.
+
+    Raises:
+        ValueError: bad input, or one class only to train on.
+        RuntimeError: a training failed; says how.
+    """
+    X, labels, _, [seed] = _checked(model, X, labels, None, [seed])
+    [(test, seed, number)] = _one_part(test, labels, [seed])
+
+    def scores(threads, onednn):
+        settings = {"TF_NUM_INTRAOP_THREADS": threads, "TF_ENABLE_ONEDNN_OPTS": int(onednn)}
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, given],
+            env=os.environ | {name: str(value) for name, value in settings.items()},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(
+                f"a training with {threads} threads, oneDNN {onednn}, failed in a process of its "
+                f"own: {done.stderr.strip()[-1000:]}"
+            )
+        return np.array(done.stdout.split(), float)
+
+    with tempfile.TemporaryDirectory() as folder:
+        given = f"{folder}/training"
+        joblib.dump((model, X, labels, test, seed, number, ""), given)
+        one = joblib.delayed(scores)
+        found = joblib.Parallel(-1, "threading")(one(*way) for way in ways)
+    return np.stack(found)
 
 
 def _one_part(test, labels, seeds):
