@@ -5,13 +5,17 @@ A notebook notes a number with :func:`record`. The rendered page takes its text 
 from where :func:`measured` reads them back, so that a run on phantoms can show them beside its own.
 """
 
+import difflib
 import json
 import re
 import statistics
 from functools import cache
 from pathlib import Path
 
+import yaml
 from IPython.display import display
+
+from xraylib.evaluation import proportion
 
 ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = "application/papermill.record/"  # MyST-NB shows such outputs only where they are glued
@@ -90,33 +94,126 @@ def span(values, digits=0):
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
-VERDICTS = ("reproduced", "corrected", "not supported")
-# What a target can be called and a link can show unchanged: no blanks, brackets or underscores.
-_CLAIM = re.compile(r"[EDT]([.-]?[A-Za-z0-9])+")
+VERDICTS = ("right", "imprecise", "wrong", "contradicts itself", "not supported", "left out")
 
 
-def verdict(claim, says, found, verdict):
-    """Note what the report claims, what this run found, and how the claim stands.
+@cache
+def claims():
+    """The statements of the report with what the book finds, ``data/claims.yml``, by id."""
+    return yaml.safe_load((ROOT / "data" / "claims.yml").read_text())
+
+
+def judge(names, holds):
+    """Show what the book finds of statements of the report, and note that a cell bears it out.
+
+    Quotes, verdicts and what was found stand in ``data/claims.yml``, and the ledger's page is made
+    of the same records.
 
     Args:
-        claim: its id, such as "E1" or "T3.6.1-sum": E an experiment, D the data set, T theory;
-            the page has a target of that name, ``(E1)=``, where it is judged.
-        says: the claim in a few words, as Markdown.
-        found: what this run found, with k/n and interval where it is a score, as Markdown.
-        verdict: one of VERDICTS; computed by the cell from what it found.
+        names: id of a statement, or several with blanks between them that stand and fall together.
+        holds: whether the cell's evidence is what the book says that it found; computed, of course.
 
     Raises:
-        ValueError: another verdict, or an id that cannot be a target.
+        ValueError: there is no such statement, or it is said twice.
     """
-    if not _CLAIM.fullmatch(claim):
-        raise ValueError(
-            f"claim must be E, D or T, then letters and digits, joined by single dots or hyphens, "
-            f"as in 'T3.6.1-sum'; got {claim!r}"
-        )
-    if verdict not in VERDICTS:
-        raise ValueError(f"{claim}: verdict must be one of {VERDICTS}; got {verdict!r}")
-    value = {"says": says, "found": found, "verdict": verdict}
-    _glue(f"verdict.{claim}", verdict, {"value": value, "text": verdict, "kind": "verdict"})
+    names = names.split()
+    for name in names:
+        if name not in claims():
+            near = difflib.get_close_matches(name, claims(), 3)
+            raise ValueError(f"data/claims.yml has no {name!r}; did you mean {near}?")
+        verdict = claims()[name]["verdict"]
+        value = {"verdict": verdict, "holds": bool(holds)}
+        _note(f"verdict.{name}", {"value": value, "text": verdict, "kind": "verdict"})
+    text = "\n>\n".join(box(name, bool(holds)) for name in names)
+    display({"text/markdown": f"> {text}"}, raw=True, metadata={"claims": names})
+
+
+def box(name, holds=True):
+    """What the book finds of a statement as Markdown; without holds, with a word on this run."""
+    claim = claims()[name]
+    where = {"Appendix": "The report's code", "References": "The report's references",
+             "notebook": "The author's notebook"}  # fmt: skip
+    section = where.get(claim["section"], f"Section {claim['section']} of the report")
+    found = filled(claim["found"])
+    sources = "; ".join(source(each) for each in claim["sources"])
+    doubt = "" if holds else " (Not so in this run, on the images that it has.)"
+    quote = claim["quote"]
+    if claim["kind"] == "code":
+        quote = f"`{quote}`"
+    elif not quote.startswith("$$"):
+        quote = f"“{quote}”"
+    verdict = claim["verdict"].capitalize()
+    return f"{section}: {quote} **{verdict}.** {found}{doubt} *{sources}.*"
+
+
+# What a statement is judged by, besides publications.
+_GROUNDS = {
+    "text": "the report's text",
+    "code": "the report's code",
+    "log": "the report's own log",
+    "arithmetic": "arithmetic",
+    "measured": "measured here",
+}
+
+
+def source(key):
+    """A source of a claim in words: author and year of a publication, or what it is."""
+    return _GROUNDS.get(key) or _publications()[key]
+
+
+@cache
+def _publications():
+    from pybtex.database import parse_file
+
+    found = {}
+    for key, entry in parse_file(ROOT / "book" / "references.bib").entries.items():
+        people = entry.persons.get("author") or entry.persons["editor"]
+        last = [" ".join(person.prelast_names + person.last_names) for person in people]
+        names = f"{last[0]} et al." if len(last) > 2 else " and ".join(last)
+        found[key] = f"{names} {entry.fields['year']}".replace("{", "").replace("}", "")
+    return found
+
+
+def filled(template):
+    """A text of ``data/claims.yml`` with its numbers: {key} or {key:form}, see :func:`spoken`."""
+    # Mathematics has braces of its own.
+    return re.sub(
+        r"(\$[^$]*\$)|\{([^{}:]+):?(\w*)\}",
+        lambda found: found[1] or spoken(found[2], found[3]),
+        template,
+    )
+
+
+def spoken(key, form=""):
+    """A number of ``results/`` as one says it.
+
+    Args:
+        key: of its record.
+        form: "" for "72 of 75", where images are counted (of trainings the median one), and for
+            anything else its text; "range" over the trainings, "9 to 11"; "interval", "0.89 to
+            0.99"; "percent", "96 %"; "k", "72"; "value", of an estimate without its interval, or
+            the median of a spread.
+
+    Raises:
+        ValueError: it was not measured, or has no such form.
+    """
+    record = results().get(key)
+    if record is None:
+        raise ValueError(f"results/ has no {key!r}: measure it with `make results`")
+    value, n = record["value"], record.get("n")
+    counted = n is not None or (isinstance(value, list) and len(value) == 4)
+    k, n = (value, n) if n is not None else (value[:2] if counted else (None, None))
+    if form == "":
+        return f"{k} of {n}" if counted else record["text"]
+    if form == "range" and "values" in record:
+        return span(record["values"], 0 if counted else 2)
+    if form in ("k", "percent", "interval") and counted:
+        low, high = proportion(k, n)[2:]
+        forms = {"k": f"{k}", "percent": f"{100 * k / n:.0f} %"}
+        return (forms | {"interval": f"{low:.2f} to {high:.2f}"})[form]
+    if form == "value" and not counted:
+        return _fixed(value[0] if isinstance(value, list) else value, 2)
+    raise ValueError(f"{key!r}, {record['text']!r}, cannot be said as {form!r}")
 
 
 def _glue(name, text, kept=None):
