@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import yaml
+from assemble import assembled
 from papermill.exceptions import PapermillException, PapermillExecutionError
 from provenance import provenance
 
@@ -53,12 +54,14 @@ def execute(notebook, output, profile):
         own = declared(notebook)
         chapters = notebook.parent.glob("[0-9]*.ipynb")
         wanted = settings(profile, own.union(*map(declared, chapters)))
+        whole = assembled(notebook)
     except ValueError as error:
         return str(error)
     parameters = {name: value for name, value in wanted.items() if name in own}
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(output.stem + ".partial.ipynb")
     stderr = output.with_suffix(".stderr.txt")
+    nbformat.write(whole, partial)
     made = provenance()  # of the state that runs, which may change before it ends
     start = time.perf_counter()
     terminal = os.fdopen(os.dup(2), "w")
@@ -67,7 +70,7 @@ def execute(notebook, output, profile):
             # The kernel inherits it, so that what C libraries print is kept too.
             os.dup2(errors.fileno(), 2)
             papermill.execute_notebook(
-                str(notebook),
+                str(partial),
                 str(partial),
                 parameters=parameters,
                 stderr_file=errors,

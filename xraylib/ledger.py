@@ -12,6 +12,7 @@ import statistics
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from IPython.display import display
 
@@ -134,20 +135,24 @@ def box(name, holds=True):
     where = {"Appendix": "The report's code", "References": "The report's references",
              "notebook": "The author's notebook"}  # fmt: skip
     section = where.get(claim["section"], f"Section {claim['section']} of the report")
-    found = filled(claim["found"])
-    sources = "; ".join(source(each) for each in claim["sources"])
     doubt = "" if holds else " (Not so in this run, on the images that it has.)"
+    sources = "; ".join(source(each) for each in claim["sources"])
+    found = (
+        f"**{claim['verdict'].capitalize()}.** {filled(claim['found'], 'not measured yet')}{doubt}"
+    )
+    return f"{section}: {quoted(claim)} {found} *{sources}.*"
+
+
+def quoted(claim):
+    """The report's words as Markdown: formulas and code as such."""
     quote = claim["quote"]
-    if claim["kind"] == "code":
-        quote = f"`{quote}`"
-    elif not quote.startswith("$$"):
-        quote = f"“{quote}”"
-    verdict = claim["verdict"].capitalize()
-    return f"{section}: {quote} **{verdict}.** {found}{doubt} *{sources}.*"
+    if claim["kind"] == "formula":
+        return f"${quote.strip('$').replace('&', '').strip()}$"
+    return f"`{quote}`" if claim["kind"] == "code" else f"“{quote}”"
 
 
 # What a statement is judged by, besides publications.
-_GROUNDS = {
+GROUNDS = {
     "text": "the report's text",
     "code": "the report's code",
     "log": "the report's own log",
@@ -158,7 +163,7 @@ _GROUNDS = {
 
 def source(key):
     """A source of a claim in words: author and year of a publication, or what it is."""
-    return _GROUNDS.get(key) or _publications()[key]
+    return GROUNDS.get(key) or _publications()[key]
 
 
 @cache
@@ -174,14 +179,20 @@ def _publications():
     return found
 
 
-def filled(template):
-    """A text of ``data/claims.yml`` with its numbers: {key} or {key:form}, see :func:`spoken`."""
-    # Mathematics has braces of its own.
-    return re.sub(
-        r"(\$[^$]*\$)|\{([^{}:]+):?(\w*)\}",
-        lambda found: found[1] or spoken(found[2], found[3]),
-        template,
-    )
+def filled(template, missing=None):
+    """A text of ``data/claims.yml`` with its numbers: {key} or {key:form}, see :func:`spoken`.
+
+    missing stands for a number that was not measured yet; without it that is an error.
+    """
+
+    def number(found):
+        if found[1]:  # mathematics has braces of its own
+            return found[1]
+        if missing is not None and found[2] not in results():
+            return missing
+        return spoken(found[2], found[3])
+
+    return re.sub(r"(\$[^$]*\$)|\{([^{}:]+):?(\w*)\}", number, template)
 
 
 def spoken(key, form=""):
@@ -214,6 +225,10 @@ def spoken(key, form=""):
     if form == "value" and not counted:
         return _fixed(value[0] if isinstance(value, list) else value, 2)
     raise ValueError(f"{key!r}, {record['text']!r}, cannot be said as {form!r}")
+
+
+def _note(name, kept):
+    _glue(name, kept["text"], kept)
 
 
 def _glue(name, text, kept=None):
@@ -249,6 +264,35 @@ def collect(notebook):
                 raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
             found[key] = json.loads(data[_HIDDEN + "application/json"])
     return found
+
+
+def beside(rows, caption, columns=("",), *, said=None):
+    """Record numbers, and show what was measured on real films beside this run.
+
+    Args:
+        rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
+            columns a list of these, with None where there is nothing.
+        caption: of the table.
+        columns: their names, where there are several.
+        said: dict label → what the report says, as a column of its own.
+    """
+    table = {}
+    for label, cells in rows.items():
+        cells = cells if isinstance(cells, list) else [cells]
+        texts = [("–", "–") if cell is None else _both(*cell) for cell in cells]
+        there, here = zip(*texts, strict=True)
+        table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
+    heads = [f"{name}, {where}".removeprefix(", ") for where in ("real films", "this run")
+             for name in columns]  # fmt: skip
+    heads = [*(["the report"] if said else []), *heads]
+    frame = pd.DataFrame.from_dict(table, orient="index", columns=heads)
+    display(frame.style.set_caption(caption))
+
+
+def _both(key, value, settings=None):
+    record(key, value, **settings or {})
+    text = (settings or {}).get("text") or str(value)
+    return measured(key), text
 
 
 @cache

@@ -1,10 +1,9 @@
-"""An executed chapter as a page: its time to run, and the cells that judge claims, to link to."""
+"""An executed chapter as a page: plain Markdown as MyST, and what the book finds in boxes."""
 
+import marks
 from nbformat.v4 import new_markdown_cell
 
 from xraylib import ledger
-
-JUDGED = "judged-"  # before a claim's id: the target of the cell that judges it
 
 
 def duration(seconds):
@@ -32,7 +31,7 @@ def page(notebook):
         The same node.
 
     Raises:
-        ValueError: its first cell has no title.
+        ValueError: its first cell has no title, or a mark or a claim is wrong.
     """
     run = notebook.metadata["xraylib"]
     first = notebook.cells[0]
@@ -48,27 +47,73 @@ def page(notebook):
     first.source = "\n".join(lines)
     cells = []
     for number, cell in enumerate(notebook.cells):
-        claims = [k.removeprefix("verdict.") for k in _records(cell) if k.startswith("verdict.")]
-        tags = cell.metadata.get("tags", [])
-        if claims:
-            targets = "\n".join(f"({JUDGED}{claim})=" for claim in claims)
-            cells.append(new_markdown_cell(targets, id=f"judged-{number}"))
-            if "remove-cell" in tags:
-                tags[tags.index("remove-cell")] = "hide-cell"
-                tags.append("judging")
-                which = "this claim" if len(claims) == 1 else "these claims"
-                _prompt(cell, f"How the ledger judges {which}: {', '.join(claims)}")
-        if "hide-cell" in tags and not claims:
-            _prompt(cell, "Show a solution")
-        elif "hide-input" in tags:
-            table = any("text/html" in output.get("data", {}) for output in cell.outputs)
-            shown = " of this table" if table else ""
-            if "figure" in cell.metadata.get("mystnb", {}):
-                shown = " of this figure"
-            _prompt(cell, f"Show the code{shown}")
+        if "records" in cell.metadata.get("tags", []):
+            continue
+        for name, holder in marks.texts(cell):
+            holder[name] = marks.myst(holder[name])
         cells.append(cell)
+        if cell.cell_type == "code":
+            _prompt(cell)
+            if boxes := _boxes(cell):
+                cells.append(new_markdown_cell(boxes, id=f"claims-{number}"))
     notebook.cells = cells
     return notebook
+
+
+def _prompt(cell):
+    """What a folded cell has on its fold."""
+    tags = cell.metadata.get("tags", [])
+    text = None
+    if "hide-cell" in tags:
+        text = "Show a solution"
+    elif "hide-input" in tags:
+        table = any("text/html" in output.get("data", {}) for output in cell.outputs)
+        what = "of this figure" if "figure" in cell.metadata.get("mystnb", {}) else ""
+        text = f"Show the code {what or 'of this table' * table}".rstrip()
+    if text:
+        cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = text
+
+
+def _boxes(cell):
+    """What the book finds of the claims that a cell judges, as one box; they leave its outputs."""
+    records = ledger.collect({"cells": [cell]})
+    holds = {
+        key.removeprefix("verdict."): record["value"]["holds"]
+        for key, record in records.items()
+        if key.startswith("verdict.")
+    }
+    if not holds:
+        return ""
+    cell.outputs = [each for each in cell.outputs if "claims" not in each.get("metadata", {})]
+    claims = {name: ledger.claims()[name] for name in holds}
+    fine = all(claim["verdict"] == "right" for claim in claims.values())
+    places = list(dict.fromkeys(place(claim) for claim in claims.values()))
+    text = [f":::{{admonition}} {'Right' if fine else 'Set right'}: {' and '.join(places)}"]
+    text.append(":class: " + ("hint" if fine else "important"))
+    for name, claim in claims.items():
+        found = marks.myst(ledger.filled(claim["found"]))
+        doubt = "" if holds[name] else " (Not so in this run, on the images that it has.)"
+        said = f"**{claim['verdict'].capitalize()}.** {found}{doubt} *{sources(claim)}*"
+        text += ["", f"({name})=", f"{ledger.quoted(claim)} {said}"]
+    return "\n".join([*text, ":::"])
+
+
+def place(claim):
+    """Where a claim stands in the report, in words."""
+    words = {"Appendix": "the report's code", "References": "its references",
+             "notebook": "the author's notebook"}  # fmt: skip
+    return words.get(claim["section"], f"section {claim['section']}")
+
+
+def sources(claim):
+    """What a claim is judged by, as MyST."""
+    return (
+        "; ".join(
+            ledger.source(key) if key in ledger.GROUNDS else f"{{cite:alp}}`{key}`"
+            for key in claim["sources"]
+        )
+        + "."
+    )
 
 
 def replace_films(notebook, stand_in):
@@ -91,11 +136,3 @@ def replace_films(notebook, stand_in):
                 f"{cell.metadata.mystnb.figure.caption.rstrip()} "
                 "(Computed films stand here for those of the run, which are not ours to show.)\n"
             )
-
-
-def _records(cell):
-    return ledger.collect({"cells": [cell]}) if cell.cell_type == "code" else {}
-
-
-def _prompt(cell, text):
-    cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = text

@@ -1,54 +1,100 @@
-"""The ledger's page: every claim that the chapters test, and how it stands."""
+"""The ledger's page: statements of the report section by section, and how each stands."""
 
-import re
 from collections import Counter
 
-from chapter_page import JUDGED
+import marks
+from chapter_page import sources
 
 from xraylib import ledger
 
-GROUPS = {"E": "Experiments", "D": "The data set's traps", "T": "Theory"}
+SECTIONS = {  # as the report has them
+    "1": "Abstract",
+    "2": "Introduction",
+    "3.1": "Image processing",
+    "3.2": "‘Learning’ within machine learning",
+    "3.3": "Classification modelling",
+    "3.3.1": "Transfer learning",
+    "3.4": "Dimensionality reduction",
+    "3.4.1": "Principal component analysis",
+    "3.4.2": "t-SNE",
+    "3.5": "Cluster analysis",
+    "3.5.1": "Hierarchical clustering",
+    "3.5.2": "k-means clustering",
+    "3.6": "Neural networks",
+    "3.6.1": "The perceptron",
+    "3.6.2": "Multi-layered perceptron",
+    "3.6.3": "Activation function",
+    "3.6.4": "Optimisation algorithm",
+    "3.6.5": "Convolutional neural network",
+    "4": "Methodology",
+    "4.1.1": "Deep learning framework",
+    "4.1.2": "Building the network model",
+    "4.1.3": "Convolutional layers",
+    "4.1.4": "Pooling layer",
+    "4.1.5": "Dense layers",
+    "4.1.6": "Activation in each layer",
+    "4.2": "Data preprocessing",
+    "4.3": "Dimensionality reduction, applied",
+    "4.3.1": "Application of PCA",
+    "4.3.2": "Application of t-SNE",
+    "4.4": "Transfer learning application",
+    "5": "Model evaluation",
+    "5.1": "Transferring the learning of the model to COVID-19",
+    "6": "Conclusion",
+    "References": "",
+    "Appendix": "The report's code",
+    "notebook": "In the author's notebook, not in the report",
+}
 INTRO = """\
 (ledger)=
-# The ledger: every claim and how it stands
+# The ledger: the report, statement by statement
 
-Each row is a claim of the report, written down by the cell that tests it; the id leads to \
-the place in the text where it is set right, the verdict to the cell that measured it. \
-How a claim about experiments or images stands is decided on real images, the report's own 75 \
-and, for COVID-19, a set under open licences: by the run of {date} (profile `{profile}`, commit \
-`{commit}`), whose numbers are in `{results}`. "This run" is the one that made these pages, with \
-the profile `{now}`. Claims of theory, ids beginning with T, do not depend on images.
+{n} statements of the report, in its own words and order, and what this book finds of each: \
+{counts}. What is right is listed with the rest, and what the report concedes is to its credit. \
+*Contradicts itself* is said where its own text, code or log has something else; *left out*, \
+where the reader would have needed to know.
 
-**{n} claims**: {counts}.
+{judged} of them are judged by a cell of a chapter, to which the name of the claim leads; the \
+others by reading, with their source. Numbers were measured on real films, the report's own 75 \
+and, for COVID-19, a set under open licences, by the run of {date} (profile `{profile}`, commit \
+`{commit}`).
+
+## Section by section
+
 """
 
 
 def judged(chapters):
-    """The verdicts of executed chapters.
+    """Which chapter judges each statement, and whether this run bears it out.
 
     Args:
         chapters: dict from the name of a chapter to its executed notebook.
 
     Returns:
-        dict claim → verdict as :func:`xraylib.ledger.verdict` takes it.
+        dict claim → (name of the chapter, bool).
 
     Raises:
-        ValueError: a claim was recorded twice.
+        ValueError: a claim is judged twice, or by a run that knew another verdict.
     """
-    found, where = {}, {}
+    found = {}
     for name, chapter in chapters.items():
         try:
             records = verdicts(ledger.collect(chapter))
         except ValueError as error:
             raise ValueError(f"{name}.ipynb: {error}") from None
-        if twice := found.keys() & records.keys():
-            claim = min(twice)
-            raise ValueError(
-                f"{name}.ipynb: expected each claim once, but {claim} has a verdict in "
-                f"{where[claim]} too; give one of them an id of its own"
-            )
-        found |= records
-        where |= dict.fromkeys(records, f"{name}.ipynb")
+        for claim, value in records.items():
+            if claim in found:
+                raise ValueError(
+                    f"{name}.ipynb: expected each claim once, but {claim} is judged in "
+                    f"{found[claim][0]}.ipynb too"
+                )
+            known = ledger.claims().get(claim, {}).get("verdict")
+            if known != value["verdict"]:
+                raise ValueError(
+                    f"{name}.ipynb: {claim} was {value['verdict']!r} when it ran, and is {known!r} "
+                    "in data/claims.yml; run it again"
+                )
+            found[claim] = name, value["holds"]
     return found
 
 
@@ -62,73 +108,60 @@ def verdicts(records):
     }
 
 
-def natural(claim):
-    """Sort E2 before E10, and T3.6-word before T3.6.1."""
-    parts = re.findall(r"\d+|[^\d.]+", claim)
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in parts]
+def _table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def standing(then, now, comparable):
-    """How a claim stands: by the results, else by a run that can stand in for them."""
-    if then is None and not comparable:
-        return "open"
-    return (then or now)["verdict"]
-
-
-def row(claim, then, now, comparable):
-    """A line of a table; ``then`` is the verdict in the results, None if there is none."""
-    verdict = f"[{standing(then, now, comparable)}]({JUDGED}{claim})"
-    if comparable and then and then["verdict"] != now["verdict"]:
-        verdict += f" (this run: **{now['verdict']}**)"
-    found = [then["found"] if then else "not measured yet", now["found"]]
-    if claim.startswith("T"):
-        differs = then and then["found"] != now["found"]
-        found = [f"{found[0]} (this run: {found[1]})" if differs else now["found"]]
-    cells = [f"[{claim}]({claim})", now["says"], *found, verdict]
+def _row(name, where):
+    claim = ledger.claims()[name]
+    holds = where.get(name, (None, True))[1]
+    found = ledger.filled(claim["found"]) + ("" if holds else " (Not so in this run.)")
+    cells = [
+        f"[{name}](#{name})" if name in where else name,
+        ledger.quoted(claim),
+        claim["verdict"],
+        f"{marks.myst(found)} *{sources(claim)}*",
+    ]
     # In a table, a bar inside mathematics or code ends the cell too.
-    cells = [" ".join(cell.split()).replace("|", r"\|") for cell in cells]
-    return f"| {' | '.join(cells)} |"
+    return [" ".join(cell.split()).replace("|", r"\|") for cell in cells]
 
 
-def table(letter, rows):
-    """A group's heading and table."""
-    found = ["What is right"] if letter == "T" else ["Ours, on real images", "This run"]
-    head = ["Claim", "The report says", *found, "Verdict"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
-    return "\n".join(["", f"## {GROUPS[letter]}", "", *lines, ""])
-
-
-def page(chapters, measured, results):
+def page(chapters, measured):
     """The page as MyST Markdown.
 
     Args:
         chapters: see :func:`judged`.
         measured: the measurements on real images, as ``notebooks/collect.py`` writes them.
-        results: the path of their file, as the reader knows it.
 
     Returns:
         str.
 
     Raises:
-        ValueError: see :func:`judged`.
+        ValueError: see :func:`judged`; or a number of a claim was not measured.
     """
-    now = judged(chapters)
-    then = verdicts(measured["records"])
-    parameters = [chapter.metadata["papermill"]["parameters"] for chapter in chapters.values()]
-    sets = [p[key] for p in parameters for key in ("dataset", "covid_dataset") if key in p]
-    on_its_images = set(sets) <= {"xray75", "covid"}
-    rows, counts = {letter: [] for letter in GROUPS}, Counter()
-    for claim in sorted(now, key=natural):
-        comparable = on_its_images or claim.startswith("T")
-        pair = then.get(claim), now[claim]
-        counts[standing(*pair, comparable)] += 1
-        rows[claim[0]].append(row(claim, *pair, comparable))
-    kinds = [kind for kind in (*ledger.VERDICTS, "open") if counts[kind]]
-    intro = INTRO.format(
+    where, claims = judged(chapters), ledger.claims()
+    sections = {section: [] for section in SECTIONS}
+    for name, claim in claims.items():
+        sections[claim["section"]].append(name)
+    counts = Counter(claim["verdict"] for claim in claims.values())
+    text = INTRO.format(
+        n=len(claims),
+        judged=len(where),
+        counts=", ".join(f"{counts[kind]} {kind}" for kind in ledger.VERDICTS),
         **{key: measured["provenance"][key] for key in ("date", "profile", "commit")},
-        results=results,
-        now=next(iter(chapters.values())).metadata["xraylib"]["profile"],
-        n=len(now),
-        counts=", ".join(f"{counts[kind]} {kind}" for kind in kinds) or "none judged yet",
     )
-    return intro + "".join(table(letter, rows[letter]) for letter in GROUPS if rows[letter])
+    overview = []
+    for section, names in sections.items():
+        here = Counter(claims[name]["verdict"] for name in names)
+        title = f"{section} {SECTIONS[section]}".strip()
+        numbers = [str(here[kind] or "") for kind in ledger.VERDICTS]
+        overview.append([title, *numbers, str(len(names))])
+    overview.append(["all", *(str(counts[kind]) for kind in ledger.VERDICTS), str(len(claims))])
+    text += _table(["Section", *ledger.VERDICTS, "statements"], overview)
+    head = ["Claim", "The report says", "Verdict", "What the book finds"]
+    for section, names in sections.items():
+        if names:
+            title = f"{section} {SECTIONS[section]}".strip()
+            text += f"\n## {title}\n\n" + _table(head, [_row(name, where) for name in names])
+    return text

@@ -18,7 +18,6 @@ import ast
 import operator
 import re
 import sys
-from pathlib import Path
 
 import nbformat
 

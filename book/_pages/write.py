@@ -38,7 +38,7 @@ def pages(run, results, films=None):
         measured["records"] |= scratch["records"]
     known_as = f"{results.parent.name}/{results.name}"
     found = {
-        "ledger.md": ledger_page.page(chapters, measured, known_as),
+        "ledger.md": ledger_page.page(chapters, measured),
         "about.md": about_page.page(
             chapters, known_as, measured["provenance"], reproduced, scratch
         ),
