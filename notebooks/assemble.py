@@ -1,8 +1,8 @@
 """A chapter with what it notes for ``results/``, behind the cells that find it.
 
 Readers need not scroll past bookkeeping, so it stands in a file beside the chapter, such as
-``records/05_evaluation.py``. A block begins with ``# %% name`` and runs behind the cell that
-binds this name; where a chapter renames it, the run stops and says so.
+``records/05_evaluation.py``. A block begins with ``# %% name`` and runs behind the cell
+that binds this name; where a chapter renames it, the run stops and says so.
 """
 
 import ast

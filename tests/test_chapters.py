@@ -168,7 +168,10 @@ def test_the_report_is_judged_section_by_section():
 def test_a_mark_takes_what_stands_before_it(monkeypatch):
     said = {"a": "7 of 9", "a:range": "6 to 8", "b": "0.03 (-0.12 to 0.17)", "c": "none"}
     monkeypatch.setattr(marks, "said", lambda key: said[key])
-    text = "The 75 films: 1 of 9<!--a--> (0 to 1<!--a:range-->), by 0.3 (-1.2–1.7)<!--b-->, **x y**<!--c-->."
+    text = (
+        "The 75 films: 1 of 9<!--a--> (0 to 1<!--a:range-->), by 0.3 (-1.2–1.7)<!--b-->, "
+        "**x y**<!--c-->."
+    )
     assert marks.renewed(text) == (
         "The 75 films: 7 of 9<!--a--> (6 to 8<!--a:range-->), by 0.03 (-0.12 to 0.17)<!--b-->, "
         "**none**<!--c-->."

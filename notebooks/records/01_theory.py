@@ -1,4 +1,4 @@
-# The numbers of chapter 01 for results/; each block runs behind the cell that binds its name.
+# Numbers of chapter 01 for results/: each block runs behind the cell that binds its name.
 
 # %% gap
 ledger.record("theory.gap.degree", int(smallest_gap))
