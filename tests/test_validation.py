@@ -236,6 +236,23 @@ def test_a_source_held_out_is_scored_by_models_of_the_others(data, tmp_path):
         hold_out(Means(), images, labels, np.arange(3))
 
 
+def test_the_same_models_score_the_images_as_they_are_shown(data, tmp_path):
+    images, labels, groups = data
+    masked, log = np.where(np.arange(36) < 18, 0, images), tmp_path / "log"
+    settings = {"seeds": 2, "folds": 3, "memory": tmp_path / "kept"}
+    plain = quiet(Means(), data, seeds=2, folds=3)
+    for _ in range(2):
+        whole, hidden = quiet(Means(log), data, shown=[images, masked], **settings)
+    assert lines(log) == 2 * 3  # one training for both
+    np.testing.assert_array_equal(whole.scores, plain.scores)
+    np.testing.assert_array_equal(hidden.fold, plain.fold)
+    test = plain.fold[1] == 2
+    model = Means(random_state=1).fit(images[~test], labels[~test])
+    np.testing.assert_allclose(hidden.scores[1, test], model.predict_proba(masked[test])[:, 1])
+    with pytest.raises(ValueError, match="one array or more of 48 images each"):
+        quiet(Means(), data, shown=[images[:40]])
+
+
 @pytest.mark.parametrize("value, found", [(0.0, r"shape \(11,\)"), (np.nan, "nan"), (1.5, "1.5")])
 def test_what_are_no_scores_is_refused(data, value, found):
     with pytest.raises(RuntimeError, match=f"seed 0, fold 0: .*a number of 0..1.*{found}"):

@@ -71,7 +71,9 @@ class CrossValidation:
         return np.stack([np.mean(self.right, 1, where=self.fold == k) for k in folds], axis=1)
 
 
-def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, progress=True):
+def cross_validate(
+    model, X, labels, groups, *, shown=None, seeds=5, folds=5, memory=None, progress=True
+):
     """Score each image by a model that was trained without its group, once a seed.
 
     The seeds × folds trainings run through joblib, one a core: on all cores, or as a surrounding
@@ -86,6 +88,8 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
         labels: (n,) of 0 and 1.
         groups: (n,), images of one patient share a value and are never divided between training
             and test; None: each image is a group of its own.
+        shown: list of (n, ...), the same images as the trained models are to score them, such as
+            ``[X, X_masked]``: the very models that were trained on X score each of these; None: X.
         seeds: how often, each time with the folds dealt anew; or the seeds themselves, integers. A
             number stands for 0, 1, 2, ...
         folds: parts that the groups are divided into, classes as even as the groups permit.
@@ -95,7 +99,7 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
         progress: show a bar on stderr.
 
     Returns:
-        CrossValidation.
+        CrossValidation; of what is shown a list of them.
 
     Raises:
         ValueError: bad input, or a fold that leaves one class only to train on or nothing to test
@@ -109,10 +113,16 @@ def cross_validate(model, X, labels, groups, *, seeds=5, folds=5, memory=None, p
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     jobs = list(np.ndindex(fold.shape[0], folds))
     tests = [(fold[s] == number, seeds[s], number) for s, number in jobs]
-    scores = np.empty(fold.shape)
-    for k, found in _finished(model, X, labels, tests, memory, progress):
-        scores[jobs[k][0], tests[k][0]] = found
-    return CrossValidation(labels, scores, fold)
+    given, work = X, None
+    if shown is not None:
+        given, work = (X, *map(np.asarray, shown)), _fold_as_shown
+        if len(given) < 2 or any(len(each) != len(X) for each in given):
+            raise ValueError(f"shown: expected one array or more of {len(X)} images each")
+    scores = np.empty((1 if shown is None else len(shown), *fold.shape))
+    for k, found in _finished(model, given, labels, tests, memory, progress, work):
+        scores[:, jobs[k][0], tests[k][0]] = found
+    results = [CrossValidation(labels, each, fold) for each in scores]
+    return results[0] if shown is None else results
 
 
 def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
@@ -311,11 +321,20 @@ def _numbered(job):
 
 def _fold(model, X, labels, test, seed, number, known_by):
     """Train without a fold and score it, float64 (m,)."""
+    return _scores(_seeded(model, seed).fit(X[~test], labels[~test]), X[test], labels[test])
+
+
+def _fold_as_shown(model, X, labels, test, seed, number, known_by):
+    """Train without a fold of the first of X and score that fold of the others, float64 (k, m)."""
+    X, *shown = X
     model = _seeded(model, seed).fit(X[~test], labels[~test])
+    return np.stack([_scores(model, each[test], labels[test]) for each in shown])
+
+
+def _scores(model, X, labels):
     if hasattr(model, "predict_proba"):
-        return evaluation.checked_scores(model.predict_proba(X[test])[:, 1], labels[test])
-    # 0.5 where the decision changes
-    return special.expit(model.decision_function(X[test]))
+        return evaluation.checked_scores(model.predict_proba(X)[:, 1], labels)
+    return special.expit(model.decision_function(X))  # 0.5 where the decision changes
 
 
 def _watched(network, X, labels, test, seed, number, known_by):
