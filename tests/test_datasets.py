@@ -413,6 +413,21 @@ def test_phantoms():
     assert (again != datasets.load("phantom", n=8, seed=4, size=32).images).any()
 
 
+def test_hospitals():
+    data, letters = (datasets.hospitals(32, seed=1, bands=bands) for bands in (True, False))
+    table = data.table
+    counts = table.groupby("source_site")["label"].agg(["sum", "size"]).T.to_dict("list")
+    assert counts == {"north": [38, 38], "south": [0, 33], "west": [16, 30]}
+    marked = (table["letter"] != "none").groupby(table["source_site"]).mean()
+    assert marked["north"] == 1 and marked["south"] == 0 and 0.2 < marked["west"] < 0.8
+    changed = (data.images != letters.images).any(axis=(2, 3))  # (n, rows)
+    np.testing.assert_array_equal(changed.any(axis=1), table["letter"] != "none")
+    assert not changed[:, :28].any()
+    parts = table[table["clean50"] != ""]
+    assert parts.groupby(["clean50", "label"]).size().tolist() == [9, 9, 15, 15]
+    assert not parts["group"].duplicated().any()
+
+
 # The report's 75 images: what the manifest says, and what the files are
 
 
