@@ -245,13 +245,14 @@ def test_numbers_that_cannot_be_said(monkeypatch, key):
 def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     monkeypatch.setattr(ledger, "results", lambda: RECORDS)
     rows = {"network": ("net", Spread((7, 8), 9)), "seconds": ("new", 3.2, {"timing": True})}
+    rows["dates"] = ("net", None)  # which this run has not
     ledger.beside(rows, "Right", said={"network": "all"})
     assert collected(shown)["net"]["n"] == 9 and collected(shown)["new"]["kind"] == "timing"
     table = shown[-1]["data"]["text/html"]
     cells = re.findall(r"<t[dh] [^>]*>(.*?)</t[dh]>", table)
     assert [c for c in cells if c and c != "&nbsp;"] == [
         "the report", "real films", "this run", "network", "all", "long", "half of 9",
-        "seconds", "–", "not measured yet", "3.2",
+        "seconds", "–", "not measured yet", "3.2", "dates", "–", "long", "–",
     ]  # fmt: skip
 
 
