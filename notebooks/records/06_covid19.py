@@ -1,0 +1,65 @@
+# Numbers of chapter 06 for results/: each block runs behind the cell that binds its name.
+
+# %% headline
+last = proportion(right[-1], seen[-1])
+ledger.record("E5.said_images", report["images"])
+ledger.record("E5.said_train", n_train)
+ledger.record("E5.said_test", n_test)
+ledger.record("E5.headline", list(headline), str(headline))
+ledger.record("E5b.last", list(last), str(last))
+
+# %% share
+ends = float(share.min()), float(share.max())
+ledger.record("E5b.range", ends, f"{100 * ends[0]:.0f} to {100 * ends[1]:.0f} %")
+
+# %% higher
+ledger.record("E5d.higher", higher, f"{higher} of {len(bce)}")
+
+# %% scored
+for name, score in scored.items():
+    ledger.record(f"E5f.{name}", score, f"{score:.2f}")
+ledger.record("E5f.one", if_covid_is_1)
+ledger.record("E5f.zero", 2 - if_covid_is_1)
+
+# %% sites
+one_label = (sites > 0).sum(axis=1) == 1
+from_one = int(sites[one_label].to_numpy().sum())
+both = sites.loc[mixed].tolist()
+ledger.record("covid.n", n)
+ledger.record("covid.ill", int(data.labels.sum()))
+ledger.record("covid.people", len(set(data.groups)))
+ledger.record("covid.alone", from_one, f"{from_one} of {n}")
+ledger.record("covid.mixed", both, " and ".join(map(str, both)))
+several_times = int(pd.Series(data.groups).duplicated(keep=False).sum())
+ledger.record("covid.repeated", several_times)
+
+# %% again
+ledger.record("E5.again", again)
+ledger.record("E5.again_majority", evaluation.majority(y_clean[test]))
+ledger.record("covid.seeds", len(runs), setting=True)
+
+# %% moved
+ledger.record("covid.rounding", moved, f"{moved:.2f}", timing=True)
+
+# %% suffices
+ledger.record("covid.blind.difference", suffices, tolerance=0.08)
+
+# %% left
+for name, key in (("lungs", "lungs"), ("opacity_mask", "opacities")):
+    mean = float(left[name].mean())
+    ledger.record(f"covid.{key}", mean, f"{100 * mean:.0f} %", tolerance=0.03)
+
+# %% several
+for key, (_, result) in several.items():
+    ledger.record(f"covid.{key}.together", result.accuracy, tolerance=8)
+    ledger.record(f"covid.{key}.sensitivity", result.sensitivity, tolerance=6)
+    ledger.record(f"covid.{key}.specificity", result.specificity, tolerance=6)
+
+# %% beaten
+ledger.record("covid.beaten", beaten, f"{100 * beaten:.0f} %", tolerance=0.35)
+
+# %% recipe
+spelt = {"efficientnet_lite0": "EfficientNet-Lite0", "inception_v3": "Inception V3",
+         "top": "frozen", "all": "trained too"}  # fmt: skip
+ledger.record("covid.source", source, f"{spelt[source]}, {spelt[trainable]}")
+ledger.record("eval.epochs06", epochs, setting=True)
