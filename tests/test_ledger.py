@@ -255,6 +255,15 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_table_of_a_small_show_records_nothing(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    rows = {"network": [("net", None), ("new", 3)], "other": [None, ("net", 4)]}
+    ledger.beside(rows, "Right", ["one", "two"], keep=False)
+    assert collected(shown) == {} and len(shown) == 1
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[-1]["data"]["text/html"])
+    assert cells == ["long", "not measured yet", "–", "3", "–", "long", "–", "4"]
+
+
 def test_the_ledger_has_every_statement_in_the_reports_order(write, page):
     write("01_one.ipynb", "T3.6.1-sum", "E4f")
     write("02_two.ipynb", "D-arrows", holds=False)

@@ -266,20 +266,22 @@ def collect(notebook):
     return found
 
 
-def beside(rows, caption, columns=("",), *, said=None):
+def beside(rows, caption, columns=("",), *, said=None, keep=True):
     """Record numbers, and show what was measured on real films beside this run.
 
     Args:
         rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
-            columns a list of these, with None where there is nothing.
+            columns a list of these, with None where there is nothing. A value is None where this
+            run has not measured it.
         caption: of the table.
         columns: their names, where there are several.
         said: dict label → what the report says, as a column of its own.
+        keep: whether the numbers are recorded; False for a small show of a long measurement.
     """
     table = {}
     for label, cells in rows.items():
         cells = cells if isinstance(cells, list) else [cells]
-        texts = [("–", "–") if cell is None else _both(*cell) for cell in cells]
+        texts = [("–", "–") if cell is None else _both(*cell, keep=keep) for cell in cells]
         there, here = zip(*texts, strict=True)
         table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
     heads = [f"{name}, {where}".removeprefix(", ") for where in ("real films", "this run")
@@ -289,8 +291,11 @@ def beside(rows, caption, columns=("",), *, said=None):
     display(frame.style.set_caption(caption))
 
 
-def _both(key, value, settings=None):
-    record(key, value, **settings or {})
+def _both(key, value, settings=None, *, keep):
+    if value is None:
+        return measured(key), "–"
+    if keep:
+        record(key, value, **settings or {})
     text = (settings or {}).get("text") or str(value)
     return measured(key), text
 
