@@ -125,8 +125,8 @@ def judge(names, holds):
         verdict = claims()[name]["verdict"]
         value = {"verdict": verdict, "holds": bool(holds)}
         _note(f"verdict.{name}", {"value": value, "text": verdict, "kind": "verdict"})
-    text = "\n>\n".join(box(name, bool(holds)) for name in names)
-    display({"text/markdown": f"> {text}"}, raw=True, metadata={"claims": names})
+    text = "\n>\n".join(f"> {box(name, bool(holds))}" for name in names)
+    display({"text/markdown": text}, raw=True, metadata={"claims": names})
 
 
 def box(name, holds=True):
