@@ -255,6 +255,14 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     ]  # fmt: skip
 
 
+def test_what_this_run_cannot_have_is_not_recorded(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    ledger.beside({"network": ("net", None)}, "Right")
+    assert collected(shown) == {}
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[-1]["data"]["text/html"])
+    assert cells == ["long", "–"]
+
+
 def test_the_ledger_has_every_statement_in_the_reports_order(write, page):
     write("01_one.ipynb", "T3.6.1-sum", "E4f")
     write("02_two.ipynb", "D-arrows", holds=False)

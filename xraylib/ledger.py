@@ -271,7 +271,8 @@ def beside(rows, caption, columns=("",), *, said=None):
 
     Args:
         rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
-            columns a list of these, with None where there is nothing.
+            columns a list of these, with None where there is nothing. A value of None is one that
+            this run's images cannot have: it is not recorded.
         caption: of the table.
         columns: their names, where there are several.
         said: dict label → what the report says, as a column of its own.
@@ -290,6 +291,8 @@ def beside(rows, caption, columns=("",), *, said=None):
 
 
 def _both(key, value, settings=None):
+    if value is None:
+        return measured(key), "–"
     record(key, value, **settings or {})
     text = (settings or {}).get("text") or str(value)
     return measured(key), text
