@@ -265,6 +265,14 @@ def test_a_table_of_a_small_show_records_nothing(shown, monkeypatch):
     assert cells == ["long", "not measured yet", "–", "3", "–", "long", "–", "4"]
 
 
+def test_what_this_run_cannot_have_is_not_recorded(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    ledger.beside({"network": ("net", None)}, "Right")
+    assert collected(shown) == {}
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[-1]["data"]["text/html"])
+    assert cells == ["long", "–"]
+
+
 def test_the_ledger_has_every_statement_in_the_reports_order(write, page):
     write("01_one.ipynb", "T3.6.1-sum", "E4f")
     write("02_two.ipynb", "D-arrows", holds=False)

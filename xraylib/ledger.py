@@ -272,7 +272,7 @@ def beside(rows, caption, columns=("",), *, said=None, keep=True):
     Args:
         rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
             columns a list of these, with None where there is nothing. A value is None where this
-            run has not measured it.
+            run has not measured it, or its images cannot have it.
         caption: of the table.
         columns: their names, where there are several.
         said: dict label → what the report says, as a column of its own.
