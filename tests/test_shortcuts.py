@@ -395,7 +395,7 @@ def test_a_model_that_reads_the_letter_is_caught_and_one_that_reads_lungs_is_not
         calls.append(arguments)
         return reads_letters(*arguments)
 
-    caught = shortcuts.switch_markers(both, n=40)
+    caught = shortcuts.switch_markers({"it": both}, n=40)["it"]
     assert caught["trained tied, tested tied"].median.low > 0.75
     assert near_chance(caught["trained tied, tested without"].median)
     assert caught["trained tied, tested switched"].median.high < 0.25
@@ -432,11 +432,16 @@ def test_patients_are_dealt_anew_and_films_prepared_once():
         given.append((X_train, y_train, X_test))
         return np.full(len(X_test), 0.5)
 
-    found = shortcuts.switch_markers(model, prepare=prepare, n=8, size=32, dealings=3)
-    assert prepared == [32] and len(given) == 6
-    assert set(found.values()) == {evaluation.Spread((4, 4, 4), 8)}  # all called opacities
+    options = {"prepare": prepare, "n": 8, "size": 32}
+    found = shortcuts.switch_markers({"one": model, "other": model}, dealings=3, **options)
+    assert prepared == [32] and len(given) == 12
+    assert set(found["one"].values()) == {evaluation.Spread((4, 4, 4), 8)}  # all called opacities
+    assert found["one"] == found["other"]
+    by_model = given[0::4] + given[1::4], given[2::4] + given[3::4]
+    for one, another in zip(*by_model, strict=True):  # which are dealt the same patients
+        assert all(np.array_equal(*each) for each in zip(one, another, strict=True))
     parts = []
-    for (tied, y, test), (alike, again, test_again) in zip(given[::2], given[1::2], strict=True):
+    for (tied, y, test), (alike, again, test_again) in zip(given[::4], given[1::4], strict=True):
         assert np.array_equal(test, test_again) and np.array_equal(y, again)
         # The same patients, half of each class, and none of them in the test.
         assert np.array_equal(tied % 16, alike % 16) and np.array_equal(tied % 2, y)
@@ -448,15 +453,15 @@ def test_patients_are_dealt_anew_and_films_prepared_once():
         parts.append(tuple(sorted(tied % 16)))
     assert len(set(parts)) == 3
     with pytest.raises(ValueError, match="1 dealing or more"):
-        shortcuts.switch_markers(model, n=8, size=32, dealings=0)
+        shortcuts.switch_markers({"it": model}, dealings=0, **options)
     with pytest.raises(ValueError, match="32 rows, one an image"):
-        shortcuts.switch_markers(model, prepare=lambda images: images[1:], n=8, size=32)
+        shortcuts.switch_markers({}, **options | {"prepare": lambda images: images[1:]})
 
 
 @pytest.mark.parametrize("n", [0, -4, 6, 4.0, True])
 def test_a_number_of_patients_that_does_not_divide_is_refused(n):
     with pytest.raises(ValueError, match="multiple of 4"):
-        shortcuts.switch_markers(reads_letters, n=n)
+        shortcuts.switch_markers({"it": reads_letters}, n=n)
 
 
 @pytest.mark.parametrize(
@@ -465,4 +470,4 @@ def test_a_number_of_patients_that_does_not_divide_is_refused(n):
 )
 def test_a_model_that_returns_no_scores_is_refused(scores):
     with pytest.raises(ValueError, match="12 scores from 0 to 1"):
-        shortcuts.switch_markers(lambda *arguments: scores, n=4, size=32)
+        shortcuts.switch_markers({"it": lambda *arguments: scores}, n=4, size=32)

@@ -7,6 +7,7 @@ too. A score near chance does not clear a data set; it says that this suspect, s
 gives nothing away.
 """
 
+import itertools
 import math
 
 import imagehash
@@ -307,7 +308,7 @@ def near_duplicates(data, distance=8):
     )
 
 
-def switch_markers(model, *, prepare=None, n=100, size=224, dealings=1, seed=0):
+def switch_markers(models, *, prepare=None, n=100, size=224, dealings=1, seed=0):
     """Tie a letter to the class, train, and cut the tie: a shortcut whose truth is known.
 
     The task is to tell phantom chests with opacities (1) from those without (0). A model is trained
@@ -322,23 +323,24 @@ def switch_markers(model, *, prepare=None, n=100, size=224, dealings=1, seed=0):
     regression on thumbnails has no need of the letter.
 
     Args:
-        model: function (X_train, y_train, X_test, seed) -> scores (m,) in 0..1, of what prepare
-            gives and int64 labels; called once a training.
+        models: dict from a name to a function (X_train, y_train, X_test, seed) -> scores (m,) in
+            0..1, of what prepare gives and int64 labels; called once a training. All of them are
+            dealt the same patients.
         prepare: function of uint8 images (m, size, size, 3) -> X (m, ...), called once for all
-            dealings; None: the model gets the images.
+            models and dealings; None: the models get the images.
         n: patients to train on, and as many others to test on, one film each; a multiple of 4. It
             takes some 0.15 s a patient, divided by the cores, the first time.
         size: side of the images in pixels; a letter is about a sixteenth of it high.
         dealings: how often the patients are dealt anew to training and test.
-        seed: of the phantoms and of the dealings, and passed on to the model.
+        seed: of the phantoms and of the dealings, and passed on to the models.
 
     Returns:
-        dict of evaluation.Spread over the dealings: "trained tied, tested tied", "trained tied,
-        tested without", "trained tied, tested switched", and the same for "trained alike". A score
-        of 0.5 or more says opacities.
+        dict from the name of a model to a dict of evaluation.Spread over the dealings: "trained
+        tied, tested tied", "trained tied, tested without", "trained tied, tested switched", and the
+        same for "trained alike". A score of 0.5 or more says opacities.
 
     Raises:
-        ValueError: n is no such number, there is no dealing, or the model returns something else
+        ValueError: n is no such number, there is no dealing, or a model returns something else
             than such scores.
 
     Source: the design of Zech et al. 2018, where the tie was that of hospital and prevalence.
@@ -372,22 +374,25 @@ def switch_markers(model, *, prepare=None, n=100, size=224, dealings=1, seed=0):
     trainings = {"tied": tied, "alike": patients // 2 % 2 == 1}
     tests = {"tied": tied, "without": np.zeros_like(tied), "switched": ~tied}
     train, test = slice(n), slice(n, None)
-    right = {}
+    right = {name: {} for name in models}
     for _ in range(dealings):
         who = patients.copy()  # at each place; the classes take turns, as they did
         for label in (0, 1):
             who[label::2] = rng.permutation(who[label::2])
         shown = np.concatenate([who[test] + 2 * n * letters[test] for letters in tests.values()])
-        for training, letters in trainings.items():
+        for (name, model), (tie, letters) in itertools.product(models.items(), trainings.items()):
             given = X[who[train] + 2 * n * letters[train]]
             scores = np.asarray(model(given, labels[train], X[shown], seed), float)
             # NaN fails the second test too.
             if scores.shape != (3 * n,) or not ((scores >= 0) & (scores <= 1)).all():
                 raise ValueError(
-                    f"expected the model to return {3 * n} scores from 0 to 1, one a test image; "
-                    f"got the shape {scores.shape} with values {np.unique(scores)[:5].tolist()}"
+                    f"expected {name} to return {3 * n} scores from 0 to 1, one a test image; got "
+                    f"the shape {scores.shape} with values {np.unique(scores)[:5].tolist()}"
                 )
             called = (scores.reshape(3, n) >= 0.5) == labels[test]
-            for name, count in zip(tests, called.sum(axis=1).tolist(), strict=True):
-                right.setdefault(f"trained {training}, tested {name}", []).append(count)
-    return {name: Spread(tuple(counts), n) for name, counts in right.items()}
+            for tested, count in zip(tests, called.sum(axis=1).tolist(), strict=True):
+                right[name].setdefault(f"trained {tie}, tested {tested}", []).append(count)
+    return {
+        name: {what: Spread(tuple(values), n) for what, values in counts.items()}
+        for name, counts in right.items()
+    }
