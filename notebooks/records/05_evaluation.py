@@ -30,11 +30,6 @@ small = small_gap["cross-entropy"]
 ledger.record("E4c.small", small, " and ".join(map(str, small)))
 ledger.record("E4c.means", means, " and ".join(means))
 
-# %% logged_right
-validated = [int((network.predict(X_val) == y_val).sum()) for network in networks]
-ledger.record("E4k.right", Spread(tuple(validated), len(y_val)))
-ledger.record("E4k.train", logged_right, spread=True)
-
 # %% leak
 for what, share in leak.items():
     ledger.record(f"eval.leak.{what}", share, f"{share:.2f}", tolerance=0.02)
@@ -69,9 +64,11 @@ for model, arms in planted.items():
         training_name, test_name = (part.split()[-1] for part in name.split(","))
         arm = training_name if model == "plain" else f"{model}.{training_name}"
         middle_one = counted.median
-        ledger.record(f"switch.{arm}.{test_name}", middle_one, str(counted), tolerance=15)
+            text = str(counted).replace("seeds", "dealings")
+        ledger.record(f"switch.{arm}.{test_name}", middle_one, text, tolerance=15)
     fewer = int(np.median(lost[model]))
     ledger.record(f"switch.lost.{model}", fewer, str(fewer), tolerance=8)
+ledger.record("switch.less", less, f"{less} of {dealings['dealings']}", timing=True)
 
 # %% two_of_two
 ledger.record("E4g.interval", list(two_of_two), str(two_of_two))
