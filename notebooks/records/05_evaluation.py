@@ -64,7 +64,7 @@ for model, arms in planted.items():
         training_name, test_name = (part.split()[-1] for part in name.split(","))
         arm = training_name if model == "plain" else f"{model}.{training_name}"
         middle_one = counted.median
-            text = str(counted).replace("seeds", "dealings")
+        text = str(counted).replace("seeds", "dealings")
         ledger.record(f"switch.{arm}.{test_name}", middle_one, text, tolerance=15)
     fewer = int(np.median(lost[model]))
     ledger.record(f"switch.lost.{model}", fewer, str(fewer), tolerance=8)
