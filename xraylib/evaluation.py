@@ -93,8 +93,8 @@ class Estimate(NamedTuple):
         if np.isnan(self.low):
             return f"{self.value:.2f} (no interval)"
         to = " to " if self.low < 0 else "–"
-        text = f"{self.value:.2f} ({self.low:.2f}{to}{self.high:.2f})"
-        return text.replace("inf", "∞")
+        value, low, high = (f"{round(each, 2) + 0:.2f}" for each in self)  # no -0.00
+        return f"{value} ({low}{to}{high})".replace("inf", "∞")
 
 
 @dataclass(frozen=True, eq=False)
