@@ -61,6 +61,16 @@ def main():
         provenance, records = chapters(arguments.folder)
     except ValueError as error:
         parser.error(str(error))
+    claims = [
+        key.removeprefix("verdict.")
+        for key, record in records.items()
+        if record["kind"] == "verdict" and not record["value"]["holds"]
+    ]
+    if claims:
+        parser.error(
+            f"{arguments.folder}: what data/claims.yml finds of {', '.join(claims)} is "
+            "not so on these images; mend it, or the cell that judges"
+        )
     write(arguments.results, {"provenance": provenance, "records": records})
     print(f"{arguments.results}: {len(records)} numbers")
 

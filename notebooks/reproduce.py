@@ -82,7 +82,7 @@ def compare(published, found):
         alike = alike and published.get("n") == found.get("n")
         return "agree" if alike else "differ", p
     if kind == "verdict":
-        alike = published["value"]["verdict"] == found["value"]["verdict"]
+        alike = published["value"]["holds"] == found["value"]["holds"]
     else:
         alike = near(published["value"], found["value"], published.get("tolerance", 0.0))
     return "agree" if alike else "differ", None

@@ -32,25 +32,23 @@ def shown(monkeypatch):
     """What the ledger displays, as the outputs that an executed cell would have."""
     outputs = []
 
-    def display(bundle, raw, metadata):
+    def display(bundle, raw=False, metadata=None):
+        bundle = bundle if raw else {"text/html": bundle.to_html()}
+        metadata = metadata or {}
         outputs.append(new_output("display_data", bundle, metadata=metadata))
 
     monkeypatch.setattr(ledger, "display", display)
     return outputs
 
 
-def verdict(claim, found="ours", how="corrected", says="theirs"):
-    return {"claim": claim, "says": says, "found": found, "verdict": how}
-
-
 @pytest.fixture
 def write(tmp_path, shown):
-    """Write an executed chapter, or the results, with some verdicts."""
+    """Write an executed chapter that judges some claims, or the results."""
 
-    def write(name, *verdicts, dataset="phantom"):
+    def write(name, *judged, holds=True, dataset="phantom"):
         shown.clear()
-        for each in verdicts:
-            ledger.verdict(**each)
+        for claims in judged:
+            ledger.judge(claims, holds)
         run = {"profile": dataset, "seconds": 1, "date": "2026-01-03", "commit": "def5678"}
         run |= {"processor": "a processor", "cores": 2, "graphics": [], "system": "a system"}
         run |= {"python": "3.11", "packages": {}}
@@ -188,91 +186,103 @@ def test_what_was_measured_with_another_profile_is_found_too(shown, tmp_path, mo
         ledger.results.cache_clear()
 
 
-def test_a_verdict_is_a_record(shown):
-    ledger.verdict("E1", says="a | b", found="*b*", verdict="corrected")
-    value = {"says": "a | b", "found": "*b*", "verdict": "corrected"}
-    record = {"value": value, "text": "corrected", "kind": "verdict"}
-    assert collected(shown) == {"verdict.E1": record}
+def test_a_judgement_is_a_record_and_a_box(shown):
+    ledger.judge("T3.6.1-sum T4.1.4-pooling", np.bool_(True))
+    wrong, right = ({"verdict": verdict, "holds": True} for verdict in ("wrong", "right"))
+    assert collected(shown) == {
+        "verdict.T3.6.1-sum": {"value": wrong, "text": "wrong", "kind": "verdict"},
+        "verdict.T4.1.4-pooling": {"value": right, "text": "right", "kind": "verdict"},
+    }
+    box = shown[-1]["data"]["text/markdown"]
+    assert "Section 3.6.1 of the report: $y = \\sum_{i=1}^n a(w_i^T" in box
+    assert "**Wrong.** The activation is applied once" in box and "*Rosenblatt 1958.*" in box
+    assert "“A normal pooling layer" in box and "**Right.**" in box and "Not so" not in box
 
 
-def test_another_verdict_is_refused(shown):
-    with pytest.raises(ValueError, match="E1: .*'not supported'.*got 'wrong'"):
-        ledger.verdict("E1", says="", found="", verdict="wrong")
+def test_a_box_says_what_a_run_does_not_bear_out(shown):
+    ledger.judge("D-arrows", False)
+    assert "(Not so in this run, on the images that it has.)" in shown[-1]["data"]["text/markdown"]
+    assert collected(shown)["verdict.D-arrows"]["value"]["holds"] is False
+
+
+def test_an_unknown_claim_is_refused(shown):
+    with pytest.raises(ValueError, match=r"no 'T3\.6\.1-sums'; did you mean.*'T3\.6\.1-sum'"):
+        ledger.judge("T3.6.1-sums", True)
     assert shown == []
 
 
-@pytest.mark.parametrize("claim", ["E10", "E3b", "D1", "D-size", "T3.6.1-sum", "T3.6.4-BCE"])
-def test_ids_that_can_be_targets(shown, claim):
-    ledger.verdict(**verdict(claim))
-    assert len(shown) == 1
+RECORDS = {
+    "net": {"value": 72, "values": [71, 72, 75], "n": 75, "text": "long", "kind": "spread"},
+    "share": {"value": [59, 65, 0.8, 0.97], "text": "59/65", "kind": "exact"},
+    "loss": {"value": 0.35, "values": [0.3, 0.35, 0.5], "text": "0.35 (…)", "kind": "spread"},
+    "apart": {"value": [0.031, -0.12, 0.17], "text": "0.03 (-0.12 to 0.17)", "kind": "close"},
+    "count": {"value": 41, "text": "41,000", "kind": "exact"},
+}
 
 
 @pytest.mark.parametrize(
-    "claim", ["X1", "E", "e1", "E 1", "E1_a", "T3--x", "T3.", "E1)", "T3.6.1-süm", "E1\n"]
-)
-def test_ids_that_cannot_be_targets(shown, claim):
-    with pytest.raises(ValueError, match="T3.6.1-sum"):
-        ledger.verdict(**verdict(claim))
+    "key, words",
+    [
+        ("net", "72 of 75"), ("net:range", "71 to 75"), ("net:k", "72"), ("net:percent", "96 %"),
+        ("share", "59 of 65"), ("share:interval", "0.81 to 0.97"), ("loss", "0.35 (…)"),
+        ("loss:range", "0.30 to 0.50"), ("loss:value", "0.35"), ("apart", "0.03 (-0.12 to 0.17)"),
+        ("apart:value", "0.03"), ("count", "41,000"),
+    ],
+)  # fmt: skip
+def test_numbers_as_one_says_them(monkeypatch, key, words):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    assert ledger.spoken(*key.split(":")) == words
+    assert ledger.filled(f"It is {{{key}}}, $x_{{i}}$.") == f"It is {words}, $x_{{i}}$."
 
 
-def test_rows_in_natural_order_with_links(write, page):
-    write("01_one.ipynb", *map(verdict, ("T3.6.1", "T3.10", "T3.6-word", "T3.1", "D1", "E10")))
-    write("02_two.ipynb", *map(verdict, ("E3b", "E2", "E3", "E1")))
-    write("02_two.partial.ipynb", verdict("E99"))
+@pytest.mark.parametrize("key", ["none", "count:range", "net:value", "loss:k", "net:shout"])
+def test_numbers_that_cannot_be_said(monkeypatch, key):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    with pytest.raises(ValueError, match="measure it with|cannot be said as"):
+        ledger.spoken(*key.split(":"))
+
+
+def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    rows = {"network": ("net", Spread((7, 8), 9)), "seconds": ("new", 3.2, {"timing": True})}
+    ledger.beside(rows, "Right", said={"network": "all"})
+    assert collected(shown)["net"]["n"] == 9 and collected(shown)["new"]["kind"] == "timing"
+    table = shown[-1]["data"]["text/html"]
+    cells = re.findall(r"<t[dh] [^>]*>(.*?)</t[dh]>", table)
+    assert [c for c in cells if c and c != "&nbsp;"] == [
+        "the report", "real films", "this run", "network", "all", "long", "half of 9",
+        "seconds", "–", "not measured yet", "3.2",
+    ]  # fmt: skip
+
+
+def test_the_ledger_has_every_statement_in_the_reports_order(write, page):
+    write("01_one.ipynb", "T3.6.1-sum", "E4f")
+    write("02_two.ipynb", "D-arrows", holds=False)
     text = page()
-    order = ["E1", "E2", "E3", "E3b", "E10", "D1", "T3.1", "T3.6-word", "T3.6.1", "T3.10"]
-    assert list(rows(text)) == [f"[{claim}]({claim})" for claim in order]
-    assert text.startswith("(ledger)=\n# The ledger: every claim and how it stands\n")
-    starts = [line[:7] for line in text.splitlines() if line.startswith(("## ", "| Claim"))]
-    assert starts == ["## Expe", "| Claim", "## The ", "| Claim", "## Theo", "| Claim"]
-    assert "2026-01-02" in text and "`abc1234`" in text and "`phantom`" in text
-
-
-def test_verdicts_are_those_of_the_reports_images(write, page):
-    write("01_one.ipynb", verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "t"))
-    write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "t"))
-    text = page()
-    table = rows(text)
-    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", "[corrected](judged-E1)"]
-    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "[open](judged-E2)"]
-    assert table["[T1](T1)"] == ["theirs", "t", "[corrected](judged-T1)"]
-    assert "**3 claims**: 2 corrected, 1 open." in text
-
-
-def test_the_whole_measurement_counts_before_a_small_one(write, page):
-    write("01_one.ipynb", verdict("E4l", "1 pair", "not supported"))
-    write("measured.json", verdict("E4l", "2 epochs", "not supported"))
-    write("scratch.json", verdict("E4l", "10 pairs", "reproduced"))
-    found = ["theirs", "10 pairs", "1 pair", "[reproduced](judged-E4l)"]
-    assert rows(page())["[E4l](E4l)"] == found
-
-
-def test_a_run_on_the_reports_images_shows_where_it_differs(write, page):
-    verdicts = verdict("E1", "1/4", "reproduced"), verdict("E2"), verdict("T1", "new")
-    write("01_one.ipynb", *verdicts, dataset="xray75")
-    write("measured.json", verdict("E1", "3/4", "corrected"), verdict("T1", "old"))
-    table = rows(page())
-    both = "[corrected](judged-E1) (this run: **reproduced**)"
-    assert table["[E1](E1)"] == ["theirs", "3/4", "1/4", both]
-    assert table["[E2](E2)"] == ["theirs", "not measured yet", "ours", "[corrected](judged-E2)"]
-    assert table["[T1](T1)"] == ["theirs", "old (this run: new)", "[corrected](judged-T1)"]
-
-
-def test_bars_and_line_breaks_do_not_end_a_cell(write, page):
-    write("01_one.ipynb", verdict("T1", says=r"`a|b`" + "\n\nand $|x|$", found=r"$\|x\|$"))
-    says, found, _ = rows(page())["[T1](T1)"]
-    assert (says, found) == (r"`a\|b` and $\|x\|$", r"$\\|x\\|$")
+    claims = ledger.claims()
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    table = [line for line in lines if any(f" {v} |" in line for v in ledger.VERDICTS)]
+    assert len([line for line in table if "“" in line or "`" in line or "$" in line]) == len(claims)
+    assert "| [T3.6.1-sum](#T3.6.1-sum) | $y = " in text and "| T3.6.1-rule | " in text
+    heads = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert heads[:3] == ["Section by section", "1 Abstract", "2 Introduction"]
+    assert heads.index("3.6.1 The perceptron") < heads.index("3.6.2 Multi-layered perceptron")
+    assert text.count("(Not so in this run.)") == 1
+    assert "2026-01-02" in text and "`abc1234`" in text and "3 of them are judged" in text
+    counts = [sum(c["verdict"] == v for c in claims.values()) for v in ledger.VERDICTS]
+    whole = " | ".join(map(str, [*counts, len(claims)]))
+    assert f"| all | {whole} |" in text
 
 
 def test_a_claim_judged_in_two_chapters_is_refused(write, page):
-    write("01_one.ipynb", verdict("E1"), verdict("E2"))
-    write("02_two.ipynb", verdict("E2"))
+    write("01_one.ipynb", "E1", "E2")
+    write("02_two.ipynb", "E2")
     message = page()
     assert "E2" in message and "01_one.ipynb" in message and "02_two.ipynb" in message
 
 
 def test_a_claim_judged_twice_in_a_chapter_is_refused(write, page, tmp_path):
-    write("01_one.ipynb", verdict("E1"))
+    write("01_one.ipynb", "E1")
     notebook = nbformat.read(tmp_path / "01_one.ipynb", 4)
     notebook.cells[1].outputs *= 2
     nbformat.write(notebook, tmp_path / "01_one.ipynb")
@@ -280,9 +290,16 @@ def test_a_claim_judged_twice_in_a_chapter_is_refused(write, page, tmp_path):
     assert "01_one.ipynb" in message and "'verdict.E1' is recorded twice" in message
 
 
+def test_a_run_that_knew_another_verdict_is_refused(write, page, tmp_path):
+    write("01_one.ipynb", "E1")
+    path = tmp_path / "01_one.ipynb"
+    path.write_text(path.read_text().replace('\\"right\\"', '\\"wrong\\"'))
+    assert "E1 was 'wrong' when it ran, and is 'right' in data/claims.yml; run it" in page()
+
+
 def test_what_is_missing_is_named(write, page, tmp_path):
     assert "make book" in page()
-    write("01_one.ipynb", verdict("E1"))
+    write("01_one.ipynb", "E1")
     (tmp_path / "measured.json").unlink()
     message = page()
     assert "measured.json" in message and "make results" in message

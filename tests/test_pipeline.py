@@ -55,11 +55,9 @@ def house(tmp_path_factory):
         folder / "notebooks/01_one.ipynb",
         "from xraylib import ledger",
         "ledger.record('a.b', 41, '41,000')",
-        "ledger.verdict('E3b', '$|a|$ of 40', '$|a|$ of 41', 'corrected')",
-        "ledger.verdict('T3.6.1-sum', 'one', 'another', 'corrected')",
-        prose="There are exactly {glue:text}`a.b` photons and no Dropout; dropout again.\n\n"
-        "(E3b)=\n(T3.6.1-sum)=\n"
-        "```{admonition} Set right: two claims\nBoth.\n```",
+        "ledger.judge('E3b T3.6.1-sum', True)",
+        prose="There are exactly 41,000<!--a.b--> photons and no Dropout; dropout again.\n\n"
+        "> **A box.** Both.",
     )
     write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
     (folder / "book/index.md").write_text("# A book\n\nSee [one](chapters/01_one).\n")

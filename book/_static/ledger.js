@@ -5,9 +5,10 @@
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
 function ledger(article) {
-  const tables = [...article.querySelectorAll("table")];
+  const named = (table) => table.tHead.rows[0].cells[0].textContent.trim() === "Claim";
+  const tables = [...article.querySelectorAll("table")].filter(named);
   const rows = tables.flatMap((table) => [...table.tBodies[0].rows]);
-  const verdictOf = (row) => row.cells[row.cells.length - 1].querySelector("a").textContent;
+  const verdictOf = (row) => row.cells[2].textContent.trim();
   for (const table of tables) {
     table.classList.add("ledger");
     const heads = [...table.tHead.rows[0].cells];
@@ -40,12 +41,12 @@ function ledger(article) {
   tools.innerHTML = `
     <label>Words <input type="search" name="words" autocomplete="off"></label>
     <label>Verdict <select name="verdict"><option value="">all</option>${options(verdicts)}</select></label>
-    <label>Kind <select name="kind"><option value="">all</option>${options(groups)}</select></label>
+    <label>Section <select name="section"><option value="">all</option>${options(groups)}</select></label>
     <output></output>`;
   const filter = () => {
     const words = tools.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
     const { value: verdict } = tools.elements.verdict;
-    const { value: kind } = tools.elements.kind;
+    const { value: section } = tools.elements.section;
     let shown = 0;
     tables.forEach((table, index) => {
       let here = 0;
@@ -54,7 +55,7 @@ function ledger(article) {
         row.hidden =
           !words.every((word) => text.includes(word)) ||
           (verdict !== "" && verdictOf(row) !== verdict) ||
-          (kind !== "" && groups[index] !== kind);
+          (section !== "" && groups[index] !== section);
         here += !row.hidden;
       }
       table.closest("section").hidden = here === 0;
