@@ -194,8 +194,8 @@ def test_a_page_is_made_of_plain_markdown():
         "(place)=\n## Title\n\nAs {cite:alp}`pan2010survey`, p. 3 say, {numref}`fig-x` has 7 of 9."
         "\n\n:::{admonition} Seeds\n:class: note\nOne\ntwo.\n:::\n"
     )
-    assert marks.myst("> **No.**<!--warning--> One.") == (
-        ":::{admonition} No\n:class: warning\nOne.\n:::"
-    )
+    warning = "> **Danger.**<!--warning--> Three.\n"
+    assert marks.renewed(warning) == warning
+    assert marks.myst(warning) == ":::{admonition} Danger\n:class: warning\nThree.\n:::\n"
     with pytest.raises(ValueError, match="Pan and Yang 2010"):
         marks.myst("[Pan 2010](cite:pan2010survey)")

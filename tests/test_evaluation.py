@@ -4,11 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.special import expit, logit
+from scipy.stats import binom, norm
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from xraylib.evaluation import Estimate, choose_threshold, evaluate, proportion
+from xraylib.evaluation import Estimate, calibration, choose_threshold, evaluate, proportion
 
 
 def test_ten_of_ten():
@@ -39,6 +41,7 @@ def test_bad_counts_are_refused(k, n):
 def test_estimates_print_what_is_known():
     assert str(Estimate(0.912, 0.85, 0.961)) == "0.91 (0.85–0.96)"
     assert str(Estimate(0.02, -0.1, 0.14)) == "0.02 (-0.10 to 0.14)"
+    assert str(Estimate(-0.001, -0.03, 0.03)) == "0.00 (-0.03 to 0.03)"
     assert str(Estimate(0.5, np.nan, np.nan)) == "0.50 (no interval)"
     assert str(Estimate(np.nan, np.nan, np.nan)) == "not defined"
 
@@ -167,6 +170,76 @@ def test_a_calibrated_classifier_has_next_to_no_ece():
     labels = rng.random(50_000) < scores
     assert evaluate(labels, scores, draws=100).ece < 0.01
     assert evaluate(labels, scores**3, draws=100).ece == pytest.approx(1 / 4, abs=0.01)
+
+
+def test_calibration_by_hand():
+    """Two scores, shares 1/4 and 2/3 behind them: the line through two points."""
+    labels, scores = [0, 0, 0, 1, 0, 1, 1], [0.3] * 4 + [0.6] * 3
+    found = calibration(labels, scores)
+    rise = (logit(2 / 3) - logit(1 / 4)) / (logit(0.6) - logit(0.3))
+    assert found.slope.value == pytest.approx(rise)
+    # With a slope of 1 as many are expected as there are.
+    assert expit(found.intercept.value + logit(scores)).sum() == pytest.approx(3)
+
+
+def test_calibration_agrees_with_another_logistic_regression(sample):
+    labels, scores = sample
+    scores = np.clip(scores, 0.02, 0.98)
+    other = LogisticRegression(C=1e9, tol=1e-10).fit(logit(scores)[:, None], labels)
+    assert calibration(labels, scores).slope.value == pytest.approx(other.coef_[0, 0], rel=1e-4)
+
+
+def test_limits_of_the_intercept_are_those_of_a_likelihood_ratio():
+    """Of one score the regression is a share: 7 of 20, by the binomial distribution."""
+    found = calibration([1] * 7 + [0] * 13, [0.5] * 20)
+    assert found.intercept.value == pytest.approx(logit(7 / 20))
+    fall = binom.logpmf(7, 20, 7 / 20) - binom.logpmf(7, 20, expit(found.intercept[1:]))
+    assert fall == pytest.approx(3.841459 / 2)  # the chi-square distribution's 95 %
+    assert np.isnan(found.slope).all() and "slope not defined" in str(found)
+
+
+def test_scores_that_are_too_bold_or_too_high_are_called_so():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.02, 0.98, 3000)
+    labels = (rng.random(3000) < truth).astype(int)
+    honest = calibration(labels, truth)
+    assert honest.intercept.low < 0 < honest.intercept.high
+    assert honest.slope.low < 1 < honest.slope.high
+    bold = calibration(labels, expit(2 * logit(truth)))
+    assert bold.slope == pytest.approx(np.array(honest.slope) / 2)
+    high = calibration(labels, expit(logit(truth) + 0.7))
+    assert high.intercept == pytest.approx(np.array(honest.intercept) - 0.7)
+    assert high.slope == pytest.approx(honest.slope)
+
+
+def test_nineteen_of_twenty_intervals_of_calibration_hold_the_truth():
+    rng, held = np.random.default_rng(0), np.zeros(2)
+    for _ in range(200):
+        scores = expit(rng.normal(0, 1.5, 80))
+        labels = (rng.random(80) < scores).astype(int)
+        found = calibration(labels, scores)
+        held += [each.low < true < each.high for each, true in zip(found, (0, 1), strict=True)]
+    assert (0.9 < held / 200).all() and (held / 200 < 0.99).all()
+
+
+def test_where_the_classes_are_separated_the_slope_has_one_limit():
+    labels = np.repeat([0, 1], 20)
+    found = calibration(labels, np.where(labels, 0.9, 0.1)).slope
+    # The likelihood of 40 images at the limit, intercept 0: 1 / (1 + exp(-slope logit)) each.
+    assert 40 * np.log(expit(found.low * logit(0.9))) == pytest.approx(-3.841459 / 2)
+    assert found.value == found.high == np.inf and str(found) == f"∞ ({found.low:.2f}–∞)"
+    back = calibration(1 - labels, np.where(labels, 0.9, 0.1)).slope
+    assert back == pytest.approx((-np.inf, -np.inf, -found.low))
+    tied = calibration([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.5, 0.5, 0.6, 0.9]).slope
+    assert tied.value == np.inf and 0 < tied.low < 1
+    sure = calibration([0, 1, 0, 1], [0.0, 1.0, 1.0, 0.0]).slope  # no logits, but a slope
+    assert sure.value == pytest.approx(0, abs=1e-9) and sure.high == pytest.approx(-sure.low)
+
+
+def test_calibration_of_one_class_is_not_known():
+    assert np.isnan(calibration([1, 1], [0.2, 0.6])).all()
+    with pytest.raises(ValueError, match="expected a number of 0..1"):
+        calibration([0, 1], [0.2, 1.6])
 
 
 def test_the_table_shows_everything():

@@ -196,6 +196,7 @@ def test_a_judgement_is_a_record_and_a_box(shown):
     box = shown[-1]["data"]["text/markdown"]
     assert "Section 3.6.1 of the report: $y = \\sum_{i=1}^n a(w_i^T" in box
     assert "**Wrong.** The activation is applied once" in box and "*Rosenblatt 1958.*" in box
+    assert all(line.startswith(">") for line in box.splitlines())
     assert "“A normal pooling layer" in box and "**Right.**" in box and "Not so" not in box
 
 
@@ -254,6 +255,23 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
         "the report", "real films", "this run", "network", "all", "long", "half of 9",
         "seconds", "–", "not measured yet", "3.2", "dates", "–", "long", "–",
     ]  # fmt: skip
+
+
+def test_a_table_of_a_small_show_records_nothing(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    rows = {"network": [("net", None), ("new", 3)], "other": [None, ("net", 4)]}
+    ledger.beside(rows, "Right", ["one", "two"], keep=False)
+    assert collected(shown) == {} and len(shown) == 1
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[-1]["data"]["text/html"])
+    assert cells == ["long", "not measured yet", "–", "3", "–", "long", "–", "4"]
+
+
+def test_what_this_run_cannot_have_is_not_recorded(shown, monkeypatch):
+    monkeypatch.setattr(ledger, "results", lambda: RECORDS)
+    ledger.beside({"network": ("net", None)}, "Right")
+    assert collected(shown) == {}
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[-1]["data"]["text/html"])
+    assert cells == ["long", "–"]
 
 
 def test_the_ledger_has_every_statement_in_the_reports_order(write, page):

@@ -63,15 +63,40 @@ def test_what_ignores_the_model_is_caught(films):
     def cam(model, images):
         return explain.grad_cam(model, images, progress=False)
 
-    table = map_checks.sanity(cam, network(), images, draws=8)
-    assert list(table.index) == ["top", "all"] and (table["n"] == 24).all()
+    both = map_checks.sanity({"cam": cam, "edges": edges}, network(), images, draws=8)
+    stages = [(name, stage) for name in ("cam", "edges") for stage in ("top", "all")]
+    assert list(both.index) == stages and (both["n"] == 24).all()
+    table, caught = both.loc["cam"], both.loc["edges"]
     assert (table["correlation"] < 0.75).all() and (table["sd_draws"] > 0).all()
-    caught = map_checks.sanity(edges, network(), images, draws=2)
     np.testing.assert_allclose(caught["correlation"], 1)
     np.testing.assert_allclose(caught[["sd", "sd_draws", "flat"]], 0, atol=1e-12)
-    again = map_checks.sanity(cam, network(), images, draws=8)
-    assert again.equals(table)
-    assert not map_checks.sanity(cam, network(), images, draws=8, seed=1).equals(table)
+    # Which methods it shares the random models with makes no difference to one.
+    again = map_checks.sanity({"cam": cam}, network(), images, draws=8)
+    assert again.loc["cam"].equals(table)
+    other = map_checks.sanity({"cam": cam}, network(), images, draws=8, seed=1)
+    assert not other.loc["cam"].equals(table)
+
+
+def test_all_methods_meet_the_same_random_models(films, monkeypatch):
+    images, met = films[0][:2], {"one": [], "other": []}
+
+    def method(name):
+        def explain(model, images):
+            met[name].append(model)
+            return edges(model, images)
+
+        return explain
+
+    made = []
+    randomise = map_checks.randomise
+    monkeypatch.setattr(
+        map_checks, "randomise", lambda *given: made.append(randomise(*given)) or made[-1]
+    )
+    model = network()
+    map_checks.sanity({name: method(name) for name in met}, model, images, draws=3)
+    assert len(made) == 6  # three a stage, however many methods
+    for models_met in met.values():
+        assert all(a is b for a, b in zip(models_met, [model, *made], strict=True))
 
 
 def test_flat_maps_give_a_number_too(films):
@@ -86,7 +111,7 @@ def test_flat_maps_give_a_number_too(films):
         return edges(candidate, images) if same else flat(candidate, images)
 
     for explained, expected in ((flat, 1), (flat_when_random, 0)):
-        table = map_checks.sanity(explained, model, images, draws=2)
+        table = map_checks.sanity({"it": explained}, model, images, draws=2)
         assert (table["correlation"] == expected).all() and (table["flat"] == 8).all()
         assert not table.isna().any(axis=None)
 
@@ -149,12 +174,15 @@ def test_masks_that_cannot_be_hit(films):
     ("call", "message"),
     [
         (lambda m, x: map_checks.randomise(m, after="top"), "No such layer: top"),
-        (lambda m, x: map_checks.sanity(edges, m, x, draws=0), "1 or more, got 0"),
+        (lambda m, x: map_checks.sanity({"it": edges}, m, x, draws=0), "1 or more, got 0"),
         (
-            lambda m, x: map_checks.sanity(lambda m, x: x, m, x),
+            lambda m, x: map_checks.sanity({"it": lambda m, x: x}, m, x),
             r"shape \(24, 48, 48\), got \(24, 48",
         ),
-        (lambda m, x: map_checks.sanity(lambda m, x: x[..., 0] * np.nan, m, x), "finite: False"),
+        (
+            lambda m, x: map_checks.sanity({"it": lambda m, x: x[..., 0] * np.nan}, m, x),
+            "expected it to give .* finite: False",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(films, call, message):

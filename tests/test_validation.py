@@ -470,14 +470,26 @@ def test_connor_by_hand(pair):
     """Of 24 calls a alone is right in 6, b alone in none: discordant 1/4, difference 1/4."""
     z, power = 1.959964, 0.841621
     n = ((z * np.sqrt(0.25) + power * np.sqrt(0.25 - 0.25**2)) / 0.25) ** 2
-    assert compare(*pair).needed == int(np.ceil(n)) == 29
-    assert "about 29 images would settle one of this size" in str(compare(*pair))
+    assert compare(*pair).needed(0.25) == int(np.ceil(n)) == 29
+    assert "exactly one is right on 25.0 % of the images" in str(compare(*pair))
+
+
+def test_smaller_differences_need_more_images_and_disagreement_costs_more_of_them(pair):
+    result = compare(*pair)
+    assert result.needed(0.02) > 20 * result.needed(0.1) and result.needed(1) == 6
+    # Models that agreed on every image: a difference of 0.02 is one of 2 % of the images at least.
+    z, power = 1.959964, 0.841621
+    least = ((z * np.sqrt(0.02) + power * np.sqrt(0.02 - 0.02**2)) / 0.02) ** 2
+    assert compare(pair[0], pair[0]).needed(0.02) == int(np.ceil(least)) == 391
+    for wrong in (0, -0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="above 0 and up to 1"):
+            result.needed(wrong)
 
 
 def test_equal_models_differ_by_nothing(pair):
     result = compare(pair[0], pair[0])
-    assert result.p == 1 and result.difference.value == 0 and result.needed is None
-    assert "no difference was seen" in str(result) and "no interval" in str(result)
+    assert result.p == 1 and result.difference.value == 0 and result.discordant == 0
+    assert "no interval" in str(result)
     assert "nan" not in str(result)
 
 
@@ -486,7 +498,7 @@ def test_the_same_difference_in_every_fold_has_no_p(pair):
     worse = scores.copy()
     worse[0, ::4] = 1
     result = compare(crossed(scores, labels), crossed(worse, labels))
-    assert result.difference.value == 0.25 and np.isnan(result.p) and result.needed == 29
+    assert result.difference.value == 0.25 and np.isnan(result.p) and result.discordant == 0.25
     assert "every fold shows the same difference" in str(result) and "nan" not in str(result)
 
 
@@ -529,7 +541,7 @@ def test_newcombes_interval_against_another_implementation():
 def test_no_discordant_image():
     for counts in ((20, 0, 0, 5), (20, 0, 0, 0), (0, 0, 0, 1)):
         result = compare_once(*table(*counts))
-        assert result.p == 1 and result.needed is None and "nan" not in str(result)
+        assert result.p == 1 and result.discordant == 0 and "nan" not in str(result)
         assert result.difference.value == 0
         assert result.difference.low == pytest.approx(-result.difference.high)
         assert result.difference.high > 0.05  # nothing seen is not nothing there
@@ -537,12 +549,12 @@ def test_no_discordant_image():
 
 def test_connor_against_a_published_example():
     """Shares 0.45 and 0.05, 80 % power: 23 pairs."""
-    assert compare_once(*table(50, 45, 5, 0)).needed == 23
-    assert compare_once(*table(0, 9, 0, 0)).needed == 6  # fewer can never reach 5 %
+    assert compare_once(*table(50, 45, 5, 0)).needed(0.4) == 23
+    assert compare_once(*table(0, 9, 0, 0)).needed(1) == 6  # fewer can never reach 5 %
 
 
 def test_as_many_images_as_advised_settle_it_four_times_in_five():
-    needed = compare_once(*table(70, 20, 8, 2)).needed
+    needed = compare_once(*table(70, 20, 8, 2)).needed(0.12)
     rng = np.random.default_rng(0)
     draws = rng.multinomial(needed, [0.7, 0.2, 0.08, 0.02], 1500)
     settled = np.mean([

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.optimize import brentq
+from scipy.special import expit, logit, xlogy
+from scipy.stats import binomtest, chi2
 from sklearn import metrics
 
 
@@ -91,7 +93,8 @@ class Estimate(NamedTuple):
         if np.isnan(self.low):
             return f"{self.value:.2f} (no interval)"
         to = " to " if self.low < 0 else "–"
-        return f"{self.value:.2f} ({self.low:.2f}{to}{self.high:.2f})"
+        value, low, high = (f"{round(each, 2) + 0:.2f}" for each in self)  # no -0.00
+        return f"{value} ({low}{to}{high})".replace("inf", "∞")
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +277,104 @@ def _bootstrap(labels, scores, groups, draws, seed):
         ]
     pairs = zip(values, intervals, strict=True)
     return *(Estimate(float(value), *map(float, interval)) for value, interval in pairs), notes
+
+
+class Calibration(NamedTuple):
+    """Intercept and slope of scores, each an Estimate; see :func:`calibration`."""
+
+    intercept: Estimate
+    slope: Estimate
+
+    def __str__(self):
+        return f"calibration intercept {self.intercept}, slope {self.slope}"
+
+
+def calibration(labels, scores):
+    """Whether scores are too high or too low, too bold or too timid, by logistic regression.
+
+    The label is regressed on the logit of the score. A score of 0 or 1 has none: it is taken for
+    one in ten millions from there.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        scores: (n,) of class 1, 0..1.
+
+    Returns:
+        Calibration:
+            intercept: of the regression with a slope of 1. 0 where the scores are right on the
+                whole, below 0 where they are too high.
+            slope: of the regression with an intercept of its own. 1 is right; below 1 the scores
+                lie too near to 0 and 1, above 1 too near to one half. Infinite where the scores
+                separate the classes: then only one limit of it is known.
+
+        What cannot be said is NaN: both where a class is absent, the slope where all scores are
+        equal.
+
+    Raises:
+        ValueError: labels or scores are not as above.
+
+    Source: Cox, Biometrika 45 (1958), 562; Van Calster et al., BMC Medicine 17 (2019), 230. The
+    intervals hold what a likelihood-ratio test at 5 % does not refuse. They take images for
+    independent.
+    """
+    labels, _ = labels_and_groups(labels)
+    x = logit(np.clip(checked_scores(scores, labels), 1e-7, 1 - 1e-7))
+    unknown = Estimate(np.nan, np.nan, np.nan)
+    if labels.min() == labels.max():
+        return Calibration(unknown, unknown)
+
+    def likelihood(intercept, slope):
+        return -np.logaddexp(0, (1 - 2 * labels) * (intercept + slope * x)).sum()
+
+    def beside(slope):
+        """The likeliest intercept: as many of class 1 are expected as there are."""
+        reach = np.abs(slope * x).max() + 50
+        return brentq(lambda a: expit(a + slope * x).sum() - labels.sum(), -reach, reach)
+
+    value = beside(1)
+    limits = _limits(lambda a: likelihood(a, 1), value, likelihood(value, 1))
+    intercept = Estimate(value, *limits)
+    if np.ptp(x) == 0:
+        return Calibration(intercept, unknown)
+
+    def profile(slope):
+        return likelihood(beside(slope), slope)
+
+    for sign in (1, -1):
+        border = (sign * x[labels == 0]).max()
+        if (sign * x[labels == 1]).min() >= border:  # separated: the steeper the likelier
+            at = labels[sign * x == border]  # images of both classes may share a score
+            top = (xlogy(at, at.mean()) + xlogy(1 - at, 1 - at.mean())).sum()
+            slope = Estimate(sign * np.inf, *_limits(profile, sign * np.inf, top))
+            return Calibration(intercept, slope)
+
+    def rise(slope):
+        return x @ (labels - expit(beside(slope) + slope * x))
+
+    end = 1.0
+    while rise(-end) < 0 or rise(end) > 0:
+        end *= 2
+    value = brentq(rise, -end, end)
+    return Calibration(intercept, Estimate(value, *_limits(profile, value, profile(value))))
+
+
+def _limits(likelihood, best, top):
+    """Where a log-likelihood has fallen from its top as far as a test at 5 % allows."""
+    least, found = top - chi2.ppf(0.95, 1) / 2, []
+    start = best
+    if np.isinf(best):  # come in from where it is still likely enough
+        start = np.sign(best)
+        while likelihood(start) < least:
+            start *= 2
+    for way in (-1, 1):
+        if best == way * np.inf:
+            found.append(best)
+            continue
+        step = 1.0
+        while likelihood(start + way * step) > least:
+            step *= 2
+        found.append(brentq(lambda v: likelihood(v) - least, start, start + way * step))
+    return tuple(found)
 
 
 def choose_threshold(labels, scores, *, sensitivity=None):

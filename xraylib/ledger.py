@@ -125,8 +125,8 @@ def judge(names, holds):
         verdict = claims()[name]["verdict"]
         value = {"verdict": verdict, "holds": bool(holds)}
         _note(f"verdict.{name}", {"value": value, "text": verdict, "kind": "verdict"})
-    text = "\n>\n".join(box(name, bool(holds)) for name in names)
-    display({"text/markdown": f"> {text}"}, raw=True, metadata={"claims": names})
+    text = "\n>\n".join(f"> {box(name, bool(holds))}" for name in names)
+    display({"text/markdown": text}, raw=True, metadata={"claims": names})
 
 
 def box(name, holds=True):
@@ -266,21 +266,22 @@ def collect(notebook):
     return found
 
 
-def beside(rows, caption, columns=("",), *, said=None):
+def beside(rows, caption, columns=("",), *, said=None, keep=True):
     """Record numbers, and show what was measured on real films beside this run.
 
     Args:
         rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
-            columns a list of these, with None where there is nothing. A value of None is one that
-            this run cannot have, such as a date of computed films.
+            columns a list of these, with None where there is nothing. A value is None where this
+            run has not measured it, or its images cannot have it.
         caption: of the table.
         columns: their names, where there are several.
         said: dict label → what the report says, as a column of its own.
+        keep: whether the numbers are recorded; False for a small show of a long measurement.
     """
     table = {}
     for label, cells in rows.items():
         cells = cells if isinstance(cells, list) else [cells]
-        texts = [("–", "–") if cell is None else _both(*cell) for cell in cells]
+        texts = [("–", "–") if cell is None else _both(*cell, keep=keep) for cell in cells]
         there, here = zip(*texts, strict=True)
         table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
     heads = [f"{name}, {where}".removeprefix(", ") for where in ("real films", "this run")
@@ -290,10 +291,11 @@ def beside(rows, caption, columns=("",), *, said=None):
     display(frame.style.set_caption(caption))
 
 
-def _both(key, value, settings=None):
+def _both(key, value, settings=None, *, keep):
     if value is None:
         return measured(key), "–"
-    record(key, value, **settings or {})
+    if keep:
+        record(key, value, **settings or {})
     text = (settings or {}).get("text") or str(value)
     return measured(key), text
 

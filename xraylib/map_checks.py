@@ -6,6 +6,7 @@ random weights take the place of those that were learned. Maps are those of :mod
 or any others of the same shape.
 """
 
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -129,52 +130,58 @@ def randomise(model, seed=0, after=None):
     return copy
 
 
-def sanity(explain, model, images, *, seed=0, draws=3):
+def sanity(methods, model, images, *, seed=0, draws=3):
     """How far maps stay the same when the model's weights become random.
 
     A rank correlation near 1 says that the map shows the film, not what the model learned.
 
     Args:
-        explain: function ``(model, images) -> maps (n, height, width)``, such as
-            :func:`xraylib.explain.grad_cam`.
+        methods: dict from a name to a function ``(model, images) -> maps (n, height, width)``,
+            such as :func:`xraylib.explain.grad_cam`. All of them meet the same random models.
         model: trained; has a layer "features".
         images: (n, height, width, 3), 0..255.
         seed: of the random weights.
-        draws: how many random models a stage; each calls explain once.
+        draws: how many random models a stage.
 
     Returns:
-        pandas.DataFrame, a line a stage, "top" (weights behind "features" drawn anew) and "all":
-        correlation, the mean of Spearman's rank correlation of each map with its own before, over
-        n images and the draws; sd, its standard deviation over images (of means over draws);
-        sd_draws, that over draws (of means over images); flat, how many of the n · draws pairs
-        have a map with one value everywhere, counted as 1 if both have, otherwise as 0; n.
+        pandas.DataFrame, a line for each method and stage, "top" (weights behind "features" drawn
+        anew) and "all": correlation, the mean of Spearman's rank correlation of each map with its
+        own before, over n images and the draws; sd, its standard deviation over images (of means
+        over draws); sd_draws, that over draws (of means over images); flat, how many of the
+        n · draws pairs have a map with one value everywhere, counted as 1 if both have, otherwise
+        as 0; n.
 
     Raises:
-        ValueError: explain gives no finite (n, height, width), draws is below 1, or the model has
+        ValueError: a method gives no finite (n, height, width), draws is below 1, or the model has
             no layer "features".
 
     Source: Adebayo et al. 2018.
     """
     if draws < 1:
         raise ValueError(f"draws must be 1 or more, got {draws}")
-    before = _explained(explain, model, images)
-    lines = {}
-    for stage, after in (("top", "features"), ("all", None)):
-        found, flat = [], 0
+    before = {name: _explained(name, explain, model, images) for name, explain in methods.items()}
+    stages = {"top": "features", "all": None}
+    found, flat = {}, {}
+    for stage, after in stages.items():
         for draw in range(draws):
             number = int(np.random.default_rng([seed, draw]).integers(2**31))
-            now = _explained(explain, randomise(model, number, after), images)
-            found.append([_rank_correlation(a, b) for a, b in zip(before, now, strict=True)])
-            flat += int((_flat(before) | _flat(now)).sum())
-        over_draws, over_images = np.mean(found, 0), np.mean(found, 1)
-        lines[stage] = {
-            "correlation": over_draws.mean(),
-            "sd": over_draws.std(),
-            "sd_draws": over_images.std(),
-            "flat": flat,
-            "n": len(before),
+            random = randomise(model, number, after)
+            for name, explain in methods.items():
+                now = _explained(name, explain, random, images)
+                pairs = zip(before[name], now, strict=True)
+                found.setdefault((name, stage), []).append([_rank_correlation(*p) for p in pairs])
+                flat.setdefault((name, stage), []).append(_flat(before[name]) | _flat(now))
+    lines = {}
+    for key in itertools.product(methods, stages):
+        correlations = np.array(found[key])  # (draws, n)
+        lines[key] = {
+            "correlation": correlations.mean(),
+            "sd": correlations.mean(axis=0).std(),
+            "sd_draws": correlations.mean(axis=1).std(),
+            "flat": int(np.sum(flat[key])),
+            "n": correlations.shape[1],
         }
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("random")
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["method", "random"])
 
 
 def _rank_correlation(a, b):
@@ -183,12 +190,12 @@ def _rank_correlation(a, b):
     return spearmanr(a, b).statistic
 
 
-def _explained(explain, model, images):
+def _explained(name, explain, model, images):
     """Maps as (n, pixels)."""
     maps = np.asarray(explain(model, images), np.float64)
     if maps.shape != np.shape(images)[:3] or not np.isfinite(maps).all():
         raise ValueError(
-            f"expected explain to give finite maps of shape {np.shape(images)[:3]}, got "
+            f"expected {name} to give finite maps of shape {np.shape(images)[:3]}, got "
             f"{maps.shape}, finite: {bool(np.isfinite(maps).all())}"
         )
     return maps.reshape(len(maps), -1)

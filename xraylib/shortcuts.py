@@ -1,10 +1,13 @@
 """Tests of what tells the classes apart besides anatomy, and of what a model makes of it.
 
 Each test hides the anatomy, or most of it, and keeps a suspect: if a small classifier can still
-tell the classes apart, a network could too. A score near chance does not clear a data set; it says
-that this suspect, seen in this way, gives nothing away.
+tell the classes apart, a network could too. A suspect is a shortcut only if it has nothing to do
+with the body, as the size of a file or a letter; the rim and the middle of a film show anatomy
+too. A score near chance does not clear a data set; it says that this suspect, seen in this way,
+gives nothing away.
 """
 
+import itertools
 import math
 
 import imagehash
@@ -22,7 +25,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tqdm import tqdm
 
 from xraylib import datasets, phantoms
-from xraylib.evaluation import proportion
+from xraylib.evaluation import Spread, proportion
 
 
 def black_centre(images, share=0.5):
@@ -168,7 +171,8 @@ def audit(data, *, metadata=(), folds=5, seed=0, random_weights=True):
             bar.update()
 
         if len(metadata):
-            results["metadata alone"] = metadata_only(data, metadata, folds=folds, seed=seed)
+            name = f"{', '.join(metadata)} alone"
+            results[name] = metadata_only(data, metadata, folds=folds, seed=seed)
             bar.update()
         score("only the outer fifth", thumbnails(black_centre(data.images, 0.8)))
         score("central half blacked out", thumbnails(black_centre(data.images, 0.5)))
@@ -304,7 +308,7 @@ def near_duplicates(data, distance=8):
     )
 
 
-def switch_markers(model, *, n=100, size=224, seed=0):
+def switch_markers(models, *, prepare=None, n=100, size=224, dealings=1, seed=0):
     """Tie a letter to the class, train, and cut the tie: a shortcut whose truth is known.
 
     The task is to tell phantom chests with opacities (1) from those without (0). A model is trained
@@ -319,29 +323,36 @@ def switch_markers(model, *, n=100, size=224, seed=0):
     regression on thumbnails has no need of the letter.
 
     Args:
-        model: function (train_images, train_labels, test_images, seed) -> scores (m,) in 0..1, of
-            uint8 images (m, size, size, 3) and int64 labels; called once a training.
+        models: dict from a name to a function (X_train, y_train, X_test, seed) -> scores (m,) in
+            0..1, of what prepare gives and int64 labels; called once a training. All of them are
+            dealt the same patients.
+        prepare: function of uint8 images (m, size, size, 3) -> X (m, ...), called once for all
+            models and dealings; None: the models get the images.
         n: patients to train on, and as many others to test on, one film each; a multiple of 4. It
             takes some 0.15 s a patient, divided by the cores, the first time.
         size: side of the images in pixels; a letter is about a sixteenth of it high.
-        seed: of the phantoms, and passed on to the model.
+        dealings: how often the patients are dealt anew to training and test.
+        seed: of the phantoms and of the dealings, and passed on to the models.
 
     Returns:
-        dict of evaluation.Proportion: "trained tied, tested tied", "trained tied, tested without",
-        "trained tied, tested switched", and the same for "trained alike". A score of 0.5 or more
-        says opacities.
+        dict from the name of a model to a dict of evaluation.Spread over the dealings: "trained
+        tied, tested tied", "trained tied, tested without", "trained tied, tested switched", and the
+        same for "trained alike". A score of 0.5 or more says opacities.
 
     Raises:
-        ValueError: n is no such number, or the model returns something else than such scores.
+        ValueError: n is no such number, there is no dealing, or a model returns something else
+            than such scores.
 
     Source: the design of Zech et al. 2018, where the tie was that of hospital and prevalence.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 4 or n % 4:
         raise ValueError(f"n: expected a multiple of 4, so that both classes are equal; got {n!r}")
-    patients = np.arange(2 * n)
+    if dealings < 1:
+        raise ValueError(f"expected 1 dealing or more, got dealings={dealings}")
+    patients, rng = np.arange(2 * n), np.random.default_rng(seed)
     labels = patients % 2
-    sides = np.random.default_rng(seed).choice(["L", "R"], len(patients))
-    films = {}
+    sides = rng.choice(["L", "R"], len(patients))
+    images = []
     for lettered in (False, True):  # the same films, marked or not
         made = phantoms.radiographs(
             {
@@ -353,27 +364,35 @@ def switch_markers(model, *, n=100, size=224, seed=0):
             }
             for patient in patients
         )
-        images = [np.repeat(image[..., None], 3, axis=2) for image, _ in made]
-        films[lettered] = datasets.resize(images, size, "bilinear")
-
-    def pick(part, lettered):
-        return np.where(lettered[part, None, None, None], films[True][part], films[False][part])
+        images += [np.repeat(image[..., None], 3, axis=2) for image, _ in made]
+    images = datasets.resize(images, size, "bilinear")
+    X = images if prepare is None else np.asarray(prepare(images))
+    if len(X) != 4 * n:
+        raise ValueError(f"expected prepare to return {4 * n} rows, one an image; got {X.shape}")
 
     tied = labels == 1
     trainings = {"tied": tied, "alike": patients // 2 % 2 == 1}
     tests = {"tied": tied, "without": np.zeros_like(tied), "switched": ~tied}
     train, test = slice(n), slice(n, None)
-    shown = np.concatenate([pick(test, lettered) for lettered in tests.values()])
-    results = {}
-    for training, lettered in trainings.items():
-        scores = np.asarray(model(pick(train, lettered), labels[train], shown, seed), float)
-        # NaN fails the second test too.
-        if scores.shape != (3 * n,) or not ((scores >= 0) & (scores <= 1)).all():
-            raise ValueError(
-                f"expected the model to return {3 * n} scores from 0 to 1, one a test image; got "
-                f"the shape {scores.shape} with values {np.unique(scores)[:5].tolist()}"
-            )
-        for test_name, part in zip(tests, np.split(scores, 3), strict=True):
-            right = ((part >= 0.5) == labels[test]).sum()
-            results[f"trained {training}, tested {test_name}"] = proportion(right, n)
-    return results
+    right = {name: {} for name in models}
+    for _ in range(dealings):
+        who = patients.copy()  # at each place; the classes take turns, as they did
+        for label in (0, 1):
+            who[label::2] = rng.permutation(who[label::2])
+        shown = np.concatenate([who[test] + 2 * n * letters[test] for letters in tests.values()])
+        for (name, model), (tie, letters) in itertools.product(models.items(), trainings.items()):
+            given = X[who[train] + 2 * n * letters[train]]
+            scores = np.asarray(model(given, labels[train], X[shown], seed), float)
+            # NaN fails the second test too.
+            if scores.shape != (3 * n,) or not ((scores >= 0) & (scores <= 1)).all():
+                raise ValueError(
+                    f"expected {name} to return {3 * n} scores from 0 to 1, one a test image; got "
+                    f"the shape {scores.shape} with values {np.unique(scores)[:5].tolist()}"
+                )
+            called = (scores.reshape(3, n) >= 0.5) == labels[test]
+            for tested, count in zip(tests, called.sum(axis=1).tolist(), strict=True):
+                right[name].setdefault(f"trained {tie}, tested {tested}", []).append(count)
+    return {
+        name: {what: Spread(tuple(values), n) for what, values in counts.items()}
+        for name, counts in right.items()
+    }

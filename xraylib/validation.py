@@ -370,23 +370,47 @@ class Comparison:
         difference: accuracy of the first minus accuracy of the second, Estimate.
         p: two-sided, of the hypothesis that they are equally good; NaN where it has no answer.
         method: name of the test.
-        needed: how many images would settle a difference of the size seen, with 80 % power at a
-            level of 5 %; None where no difference was seen. It takes images for independent.
+        discordant: share of the images, 0..1, on which exactly one of the two was right.
     """
 
     difference: evaluation.Estimate
     p: float
     method: str
-    needed: int | None
+    discordant: float
 
     def __str__(self):
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         if np.isnan(self.p):
             p = "p not defined: every fold shows the same difference"
-        advice = f"about {self.needed} images would settle one of this size in 4 of 5 studies"
-        if self.needed is None:
-            advice = "no difference was seen that more images could settle"
-        return f"difference {self.difference}, {p} ({self.method}); {advice}"
+        alone = f"exactly one is right on {100 * self.discordant:.1f} % of the images"
+        return f"difference {self.difference}, {p} ({self.method}); {alone}"
+
+    def needed(self, difference):
+        """How many images would tell the models apart if their accuracies differed by so much.
+
+        Choose the difference that matters before you look: the one that was seen is mostly chance,
+        and the number for it is another form of p.
+
+        Args:
+            difference: in accuracy, above 0 and up to 1.
+
+        Returns:
+            int, for 80 % power at a level of 5 % in McNemar's test. The models are taken to
+            disagree as often as here, or as often as such a difference demands; images for
+            independent.
+
+        Raises:
+            ValueError: no such difference.
+
+        Source: Connor, Sample size for testing differences in proportions for the paired-sample
+        design, Biometrics 43 (1987).
+        """
+        if not 0 < difference <= 1:
+            raise ValueError(f"expected a difference above 0 and up to 1, got {difference}")
+        discordant = max(self.discordant, difference)
+        level, power = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
+        root = level * np.sqrt(discordant) + power * np.sqrt(discordant - difference**2)
+        return max(6, int(np.ceil((root / difference) ** 2)))  # with 5 the exact test's p is 0.06
 
 
 def compare(a, b):
@@ -424,7 +448,7 @@ def compare(a, b):
         p = 2 * stats.t.sf(abs(mean) / spread, count - 1)
     difference = evaluation.Estimate(float(mean), float(low), float(high))
     method = f"corrected resampled t test, {count} folds"
-    return Comparison(difference, float(p), method, _needed(a.right, b.right))
+    return Comparison(difference, float(p), method, float(np.mean(a.right != b.right)))
 
 
 def compare_once(labels, scores_a, scores_b, *, threshold=0.5):
@@ -456,7 +480,7 @@ def compare_once(labels, scores_a, scores_b, *, threshold=0.5):
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
     p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     difference = evaluation.Estimate(*map(float, (a.mean() - b.mean(), *_paired_interval(a, b))))
-    return Comparison(difference, float(p), "exact McNemar test", _needed(a, b))
+    return Comparison(difference, float(p), "exact McNemar test", float(np.mean(a != b)))
 
 
 def _paired_interval(a, b):
@@ -476,16 +500,3 @@ def _paired_interval(a, b):
 
     a, b = a.mean(), b.mean()
     return a - b - width(a - low[0], high[1] - b), a - b + width(b - low[1], high[0] - a)
-
-
-def _needed(a, b):
-    """Connor, Sample size for testing differences in proportions for the paired-sample design,
-    Biometrics 43 (1987), from where each of two models is right.
-    """
-    only_a, only_b = np.mean(a & ~b), np.mean(b & ~a)
-    discordant, difference = only_a + only_b, abs(only_a - only_b)
-    if difference < 1e-12:
-        return None
-    level, power = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
-    root = level * np.sqrt(discordant) + power * np.sqrt(discordant - difference**2)
-    return max(6, int(np.ceil((root / difference) ** 2)))  # with 5 the exact test's p is 0.06

@@ -11,7 +11,7 @@ book needs stands in comments and links that nobody sees there:
 * ``[Pan and Yang 2010](cite:pan2010survey)``: a source.
 * ``[Figure 3.2](#fig-variance)``: a figure, counted anew with the numbers.
 * ``<!--(training-noise)=-->``: a place that other chapters lead to.
-* ``> **Seeds are not patients.** …``: a box; ``> **Not for patients.**<!--warning--> …``: in red.
+* ``> **Seeds are not patients.** …``: a box; with ``<!--warning-->`` behind its title a warning.
 """
 
 import ast
@@ -29,7 +29,7 @@ _NUMBER = (
     rf"(?:about |none|all|{_ONE})(?:{_ONE})?(?:(?: of | to | and |/|–){_ONE})?"
     rf"(?: \({_ONE}(?: to |–){_ONE}\))?(?: %| million)?"
 )
-MARK = re.compile(rf"(?P<text>\*\*[^*\n]+\*\*|{_NUMBER})<!--(?!warning)(?P<key>=?[^<>(\n]+?)-->")
+MARK = re.compile(rf"(?P<text>\*\*[^*\n]+\*\*|{_NUMBER})<!--(?!warning-->)(?P<key>=?[^<>(\n]+?)-->")
 CITE = re.compile(r"\[(?P<text>[^\[\]]+)\]\(cite:(?P<key>\w+)\)")
 FIGURE = re.compile(r"\[Figures? [\d.]+\]\(#(?P<name>fig-[\w-]+)\)")
 PLACE = re.compile(r"<!--(?P<name>\([\w.-]+\)=)-->")
@@ -99,7 +99,7 @@ def figures(notebooks):
 def myst(text):
     """A text as MyST: with its citations, references, targets and boxes."""
     text = PLACE.sub(lambda match: match["name"], text)
-    text = re.sub(r"<!--(?!warning)[^>]*-->", "", text)
+    text = re.sub(r"<!--(?!warning-->)[^>]*-->", "", text)
     text = CITE.sub(_citation, text)
     text = FIGURE.sub(lambda match: f"{{numref}}`{match['name']}`", text)
     return _BOX.sub(_admonition, text)
@@ -114,9 +114,8 @@ def _citation(match):
 
 
 def _admonition(match):
-    rest = match["rest"].removeprefix("<!--warning-->")
-    kind = "note" if rest == match["rest"] else "warning"
-    body = re.sub(r"^> ?", "", rest, flags=re.M).strip()
+    body = re.sub(r"^> ?|<!--warning-->", "", match["rest"], flags=re.M).strip()
+    kind = "warning" if "<!--warning-->" in match[0] else "note"
     return f":::{{admonition}} {match['title'].rstrip('.')}\n:class: {kind}\n{body}\n:::"
 
 

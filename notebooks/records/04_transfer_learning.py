@@ -1,0 +1,14 @@
+# Numbers of chapter 04 for results/: each block runs behind the cell that binds its name.
+
+# %% convolutions
+ledger.record("E4.convolutions", convolutions)
+
+# %% everything
+ledger.record("E4e.all", everything, f"{everything:,}")
+ledger.record("E4e.top", only_top, f"{only_top:,}")
+ledger.record("E4e.ratio", everything / only_top, f"{everything / only_top:.0f}")
+total = count(inception.weights)
+ledger.record("E4e.total", total, f"{total / 1e6:.0f} million")
+
+# %% seconds
+ledger.record("run.seconds", seconds, f"{seconds:.0f}", timing=True)

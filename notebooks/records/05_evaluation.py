@@ -1,0 +1,84 @@
+# Numbers of chapter 05 for results/: each block runs behind the cell that binds its name.
+
+# %% always_larger
+spelt = {
+    "phantom": "phantoms",
+    "xray75": "the report's X-rays",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "inception_v3": "Inception V3",
+    "top": "frozen",
+    "all": "trained too",
+}
+ledger.record("eval.dataset", dataset, spelt.get(dataset, f"your images ({data.name})"))
+ledger.record("eval.source", source, f"{spelt[source]}, {spelt[trainable]}")
+ledger.record("eval.seeds", cv_seeds, setting=True)
+ledger.record("eval.n", n)
+ledger.record("eval.people", len(set(data.groups)))
+ledger.record("eval.epochs", epochs, setting=True)
+
+# %% not_all
+headline = proportion(k_final, n_train)
+ten, nine = proportion(n_val, n_val), proportion(n_val - 1, n_val - 1)
+ledger.record("E4.headline", list(headline), str(headline))
+ledger.record("E4.range", [int(late.min()), int(late.max())], span(late))
+ledger.record("E4b.interval", list(ten), str(ten))
+ledger.record("E4b.distinct", list(nine), str(nine))
+ledger.record("E4b.not_all", not_all, " and ".join(map(str, not_all)))
+
+# %% small_gap
+small = small_gap["cross-entropy"]
+ledger.record("E4c.small", small, " and ".join(map(str, small)))
+ledger.record("E4c.means", means, " and ".join(means))
+
+# %% leak
+for what, share in leak.items():
+    ledger.record(f"eval.leak.{what}", share, f"{share:.2f}", tolerance=0.02)
+
+# %% cross
+ledger.record("eval.median", cross.spread, str(cross.spread.median))
+
+# %% shaken
+repeats = float(np.abs(fresh[0] - fresh[1]).max())
+apart_most = float(np.ptp(fresh, axis=0).max())
+ledger.record("seed.repeats", repeats, f"{repeats:.3f}", timing=True)
+ledger.record("seed.apart", apart_most, f"{apart_most:.2f}", timing=True)
+
+# %% film_range
+between = np.sqrt(np.mean(np.diff(cross.scores, axis=0) ** 2))
+halves = np.sqrt(np.mean((cross.scores[::2].mean(0) - cross.scores[1::2].mean(0)) ** 2))
+largest, training_sd = float(film_range.max()), float(cross.correct.std())
+ledger.record("seed.film", largest, f"{largest:.2f}", tolerance=0.5)
+ledger.record("seed.mixed", mixed, f"{mixed} of {n}", timing=True)
+ledger.record("seed.sd", training_sd, f"{training_sd:.1f}", tolerance=2)
+ledger.record("seed.se", float(sampling_sd), f"{sampling_sd:.1f}", tolerance=1)
+ledger.record("seed.between", float(between), f"{between:.2f}", tolerance=0.1)
+ledger.record("seed.halves", float(halves), f"{halves:.2f}", timing=True)
+
+# %% near
+ledger.record("audit.pairs", len(near), str(len(near)))
+ledger.record("audit.identical", int(near["identical"].sum()))
+
+# %% lost
+for model, arms in planted.items():
+    for name, counted in arms.items():
+        training_name, test_name = (part.split()[-1] for part in name.split(","))
+        arm = training_name if model == "plain" else f"{model}.{training_name}"
+        middle_one = counted.median
+        text = str(counted).replace("seeds", "dealings")
+        ledger.record(f"switch.{arm}.{test_name}", middle_one, text, tolerance=15)
+    fewer = int(np.median(lost[model]))
+    ledger.record(f"switch.lost.{model}", fewer, str(fewer), tolerance=8)
+ledger.record("switch.less", less, f"{less} of {dealings['dealings']}", timing=True)
+
+# %% two_of_two
+ledger.record("E4g.interval", list(two_of_two), str(two_of_two))
+
+# %% chance
+for (name, what), spread in hit.items():
+    network_name = name.split("'")[0]
+    ledger.record(f"hits.{network_name}.{what.split()[-1]}", spread)
+    if what == "Grad-CAM":  # so many films as there are trainings
+        pooled_hits = proportion(sum(spread.values), spread.n * len(spread.values))
+        ledger.record(f"hits.{network_name}.all", pooled_hits, timing=True)
+ledger.record("hits.chance", chance, f"{chance:.2f}", tolerance=0.04)
+ledger.record("hits.area", area, f"{area:.2f}", tolerance=0.02)
