@@ -18,7 +18,7 @@ CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chro
 # `make reproduce` measures again, with fewer seeds, what rests on images. In a hurry: 02 (counts
 # and measures of images) and 04 (trainings and probes); the sets of 05 and 06 take minutes to read.
 AGAIN    = reproduce$(if $(QUICK),_quick)
-PART     = $(patsubst notebooks/%,.run/$(AGAIN)/%,$(wildcard notebooks/0[$(if $(QUICK),24,23456)]*.ipynb))
+PART     = $(patsubst notebooks/%,.run/$(AGAIN)/%,$(shell ls -r notebooks/0[$(if $(QUICK),24,23456)]*.ipynb))
 # One thread and no oneDNN: sums are rounded otherwise, which must not change what is found.
 ROUNDING := TF_ENABLE_ONEDNN_OPTS=0 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
             OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -36,7 +36,7 @@ MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters pdf serve test links results scratch reproduce bench lock clean FORCE
+.PHONY: help book chapters pdf serve test links results reproduce bench lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -88,10 +88,6 @@ results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or 
 	$(MAKE) --no-print-directory chapters PROFILE=xray
 	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
 	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
-
-scratch:  ## train the report's own network anew, into results/scratch.json (4 hours on two cores, can be interrupted)
-	$(MAKE) --no-print-directory .run/scratch/07_report_network.ipynb PROFILE=scratch
-	$(BIN)/python notebooks/collect.py .run/scratch results/scratch.json
 
 reproduce:  ## measure again, other seeds and rounding, and compare with results/ (QUICK=1: a part, 3 minutes)
 	rm -rf .run/$(AGAIN)

@@ -39,6 +39,7 @@ def test_bad_counts_are_refused(k, n):
 def test_estimates_print_what_is_known():
     assert str(Estimate(0.912, 0.85, 0.961)) == "0.91 (0.85–0.96)"
     assert str(Estimate(0.02, -0.1, 0.14)) == "0.02 (-0.10 to 0.14)"
+    assert str(Estimate(-0.001, -0.03, 0.03)) == "0.00 (-0.03 to 0.03)"
     assert str(Estimate(0.5, np.nan, np.nan)) == "0.50 (no interval)"
     assert str(Estimate(np.nan, np.nan, np.nan)) == "not defined"
 

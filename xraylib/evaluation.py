@@ -91,7 +91,8 @@ class Estimate(NamedTuple):
         if np.isnan(self.low):
             return f"{self.value:.2f} (no interval)"
         to = " to " if self.low < 0 else "–"
-        return f"{self.value:.2f} ({self.low:.2f}{to}{self.high:.2f})"
+        value, low, high = (f"{round(each, 2) + 0:.2f}" for each in self)  # no -0.00
+        return f"{value} ({low}{to}{high})"
 
 
 @dataclass(frozen=True, eq=False)
