@@ -78,6 +78,8 @@ def compare(published, found):
     if kind in ("timing", "setting"):
         return "not compared", None
     if kind == "spread":
+        if len(found["values"]) < 2:  # one of six lies at an end by chance alone
+            return "not compared", None
         alike, p = same_distribution(published["values"], found["values"])
         alike = alike and published.get("n") == found.get("n")
         return "agree" if alike else "differ", p

@@ -38,8 +38,10 @@ ledger.record("E5.again", again)
 ledger.record("E5.again_majority", evaluation.majority(y_clean[test]))
 ledger.record("covid.seeds", len(runs), setting=True)
 
-# %% moved
+# %% called
 ledger.record("covid.rounding", moved, f"{moved:.2f}", timing=True)
+ledger.record("covid.rounding.right", called, ", ".join(map(str, called)), timing=True)
+ledger.record("covid.rounding.n", int(fold.sum()))
 
 # %% suffices
 ledger.record("covid.blind.difference", suffices, tolerance=0.08)
