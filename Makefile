@@ -8,8 +8,8 @@ MEASURED := results/measured.json results/scratch.json
 # Last first: later chapters train more and take longest, and none of them should end up alone.
 CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(shell ls -r notebooks/[0-9]*.ipynb))
 # What every chapter's numbers rest on, besides the chapter itself.
-HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json $(MEASURED) book/references.bib) \
-            notebooks/run.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
+HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json data/*.yml results/*.npz $(MEASURED) book/references.bib) \
+            notebooks/run.py notebooks/assemble.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
 PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
@@ -29,10 +29,14 @@ export TF_CPP_MIN_LOG_LEVEL = 2
 # Several chapters may share a graphics card: none takes the whole of it.
 export TF_FORCE_GPU_ALLOW_GROWTH = true
 
+# Chapters side by side share the cores; each may use workers of its own only for what is left.
+CORES    := $(shell getconf _NPROCESSORS_ONLN)
+export LOKY_MAX_CPU_COUNT ?= $(shell echo $$(( $(CORES) > 7 ? $(CORES) / 7 : 1 )))
+
 # As many chapters side by side as there are cores; a -j of your own counts for more. What make
 # starts in turn shares these jobs already.
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)
+MAKEFLAGS += -j$(CORES)
 endif
 
 .DEFAULT_GOAL := help
@@ -57,7 +61,7 @@ pdf: book  ## the whole book as one file, printed by Chromium (CHROMIUM=path)
 	$(BUILD) --builder singlehtml
 	$(BIN)/python book/_pages/print.py "$(CHROMIUM)" book/_build/singlehtml/index.html book/_build/book.pdf
 
-$(RUN)/%.ipynb: notebooks/%.ipynb $(HOUSE)
+$(RUN)/%.ipynb: notebooks/%.ipynb notebooks/records/%.py $(HOUSE)
 	$(BIN)/python notebooks/run.py $< $@ --profile notebooks/profiles/$(PROFILE).yml
 
 notebooks/profiles/$(PROFILE).yml:
@@ -85,12 +89,14 @@ test: book  ## all tests: the package, the pipeline, the chapters' tables
 		--nbval-lax --nbval-cell-timeout=600 tests $(wildcard notebooks/[0-9]*.ipynb)
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
+	$(BIN)/python notebooks/without_pictures.py
 	$(MAKE) --no-print-directory chapters PROFILE=xray
 	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
+	$(BIN)/python book/_pages/marks.py
 	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
 
 scratch:  ## train the report's own network anew, into results/scratch.json (4 hours on two cores, can be interrupted)
-	$(MAKE) --no-print-directory .run/scratch/07_report_network.ipynb PROFILE=scratch
+	$(MAKE) --no-print-directory .run/scratch/07_report_network.ipynb PROFILE=scratch LOKY_MAX_CPU_COUNT=$(CORES)
 	$(BIN)/python notebooks/collect.py .run/scratch results/scratch.json
 
 reproduce:  ## measure again, other seeds and rounding, and compare with results/ (QUICK=1: a part, 3 minutes)

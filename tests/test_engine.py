@@ -10,7 +10,7 @@ from xraylib import engine, models, training
 NETWORKS = {
     "top": (lambda seed: models.report_top((7, 7, 64), seed), (7, 7, 64)),
     "components": (models.pca_network, (23,)),
-    "small": (models.small_network, (64, 64, 1)),
+    "small": (models.small_network, (32, 32, 1)),
 }
 
 
@@ -102,7 +102,7 @@ def test_a_network_starts_anew_without_being_compiled_anew():
 def test_a_layer_frozen_after_a_training_stays_as_it_is():
     model = models.small_network(seed=0)
     rng = np.random.default_rng(0)
-    x, y = rng.random((10, 64, 64, 1), "float32"), np.tile([[0.0], [1.0]], (5, 1)).astype("float32")
+    x, y = rng.random((10, 32, 32, 1), "float32"), np.tile([[0.0], [1.0]], (5, 1)).astype("float32")
     engine.train(model, batches(x, y), epochs=1, learning_rate=1e-2)
     model.get_layer("conv1").trainable = False
     before = {w.path: w.numpy() for w in model.weights}

@@ -21,7 +21,7 @@ class Dataset:
 
     Attributes:
         images: uint8 RGB, 0..255: a list of (h, w, 3) at native sizes, or an array
-            (n, size, size, 3).
+            (n, size, size, 3); None where they were not asked for.
         labels: int64 (n,), index into class_names.
         names: list of n different str; for sets made of files, the file.
         groups: int64 (n,); images of one patient share a number. Split by it.
@@ -52,7 +52,10 @@ class Dataset:
             raise ValueError(f"mask: expected {len(self)} values, got the shape {mask.shape}")
         index = np.arange(len(self))[mask]
         images = self.images
-        images = images[index] if isinstance(images, np.ndarray) else [images[i] for i in index]
+        if isinstance(images, list):
+            images = [images[i] for i in index]
+        elif images is not None:
+            images = images[index]
         table = self.table.iloc[index].reset_index(drop=True)
         return _dataset(images, table, self.class_names, self.name)
 
@@ -77,7 +80,7 @@ def _dataset(images, table, class_names, name):
     )
 
 
-def load(name, *, size=None, interpolation="nearest", **options):
+def load(name, *, size=None, interpolation="nearest", pictures=True, **options):
     """Load an image set.
 
     Args:
@@ -88,6 +91,7 @@ def load(name, *, size=None, interpolation="nearest", **options):
         size: side in pixels to resize to, see :func:`resize`; None keeps each image's own size.
             ``load("xray75", size=299)`` is what the report's models saw.
         interpolation: see :func:`resize`.
+        pictures: False reads the manifest alone; the files need not be there.
         **options: for "phantom": n (default 75) and seed (default 0), and the other parameters
             of :func:`xraylib.phantoms.stream`. For "covid": subset. "all" (default) is all 118
             films, in one split "all": they come without one, cross-validate by groups.
@@ -106,6 +110,8 @@ def load(name, *, size=None, interpolation="nearest", **options):
     if size is not None:
         _check_resize(size, interpolation)
     if name == "phantom":
+        if not pictures:
+            raise ValueError('pictures: "phantom" is computed, and nothing but pictures; leave out')
         dataset = _phantoms(**options)
     else:
         source = find(name)
@@ -116,10 +122,12 @@ def load(name, *, size=None, interpolation="nearest", **options):
                 f"load({source.name!r}) takes the further options {known}, got {unknown}"
             )
         table = _pick(source, **options)
-        folder = fetch(source)
-        images = [image_files.read(folder / file) for file in table.file]
+        images = None
+        if pictures:
+            folder = fetch(source)
+            images = [image_files.read(folder / file) for file in table.file]
         dataset = _dataset(images, table, source.class_names, source.name)
-    if size is None:
+    if size is None or dataset.images is None:
         return dataset
     return replace(dataset, images=resize(dataset.images, size, interpolation))
 

@@ -315,9 +315,9 @@ def small_network(seed=None):
         seed: integer; fixes the initial weights.
 
     Returns:
-        keras.Model, not compiled, from (n, 64, 64, 1) grey values in 0..1 to (n, 1) probabilities.
+        keras.Model, not compiled, from (n, 32, 32, 1) grey values in 0..1 to (n, 1) probabilities.
     """
-    pixels = keras.Input((64, 64, 1), name="pixels")
+    pixels = keras.Input((32, 32, 1), name="pixels")
     x = pixels
     for n, filters in enumerate((16, 32, 32), 1):
         x = layers.Conv2D(filters, 3, activation="relu", padding="same", name=f"conv{n}")(x)

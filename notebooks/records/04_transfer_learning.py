@@ -12,3 +12,9 @@ ledger.record("E4e.total", total, f"{total / 1e6:.0f} million")
 
 # %% seconds
 ledger.record("run.seconds", seconds, f"{seconds:.0f}", timing=True)
+
+# %% shares
+for key, share in zip(("coarse", "detail"), shares["averages of features"], strict=True):
+    ledger.record(f"rebuilt.{key}", share, f"{100 * share:.0f} %", tolerance=0.1)
+of_class = shares["the class alone"][0]
+ledger.record("rebuilt.class", of_class, f"{100 * of_class:.0f} %", tolerance=0.1)

@@ -38,9 +38,8 @@ for what, share in leak.items():
 ledger.record("eval.median", cross.spread, str(cross.spread.median))
 
 # %% shaken
-repeats = float(np.abs(fresh[0] - fresh[1]).max())
 apart_most = float(np.ptp(fresh, axis=0).max())
-ledger.record("seed.repeats", repeats, f"{repeats:.3f}", timing=True)
+ledger.record("seed.repeats", float(repeats), f"{repeats:.3f}", timing=True)
 ledger.record("seed.apart", apart_most, f"{apart_most:.2f}", timing=True)
 
 # %% film_range

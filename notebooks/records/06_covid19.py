@@ -24,13 +24,13 @@ ledger.record("E5f.zero", 2 - if_covid_is_1)
 # %% sites
 one_label = (sites > 0).sum(axis=1) == 1
 from_one = int(sites[one_label].to_numpy().sum())
-both = sites.loc[mixed].tolist()
-ledger.record("covid.n", n)
-ledger.record("covid.ill", int(data.labels.sum()))
-ledger.record("covid.people", len(set(data.groups)))
-ledger.record("covid.alone", from_one, f"{from_one} of {n}")
+both = sites.loc["eurorad.org"].tolist()
+ledger.record("covid.n", len(films))
+ledger.record("covid.ill", int(films.labels.sum()))
+ledger.record("covid.people", len(set(films.groups)))
+ledger.record("covid.alone", from_one, f"{from_one} of {len(films)}")
 ledger.record("covid.mixed", both, " and ".join(map(str, both)))
-several_times = int(pd.Series(data.groups).duplicated(keep=False).sum())
+several_times = int(pd.Series(films.groups).duplicated(keep=False).sum())
 ledger.record("covid.repeated", several_times)
 
 # %% again
@@ -38,9 +38,9 @@ ledger.record("E5.again", again)
 ledger.record("E5.again_majority", evaluation.majority(y_clean[test]))
 ledger.record("covid.seeds", len(runs), setting=True)
 
-# %% called
+# %% moved
 ledger.record("covid.rounding", moved, f"{moved:.2f}", timing=True)
-ledger.record("covid.rounding.right", called, ", ".join(map(str, called)), timing=True)
+ledger.record("covid.rounding.right", called, " and ".join(map(str, called)), timing=True)
 ledger.record("covid.rounding.n", int(fold.sum()))
 
 # %% suffices
