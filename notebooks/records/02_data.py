@@ -34,6 +34,7 @@ ledger.record("data.cropped", cropped, f"{100 * cropped:.0f} %", tolerance=0.08)
 ledger.record("data.shear", shear, f"{shear:.2f}", tolerance=1e-6)
 
 # %% marks
+marks["colour"] = tinted if films is data else False
 for name, rows in marks.groupby(classes):
     for mark in marks:
         on = int(rows[mark].sum())
