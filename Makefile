@@ -29,9 +29,13 @@ export TF_CPP_MIN_LOG_LEVEL = 2
 # Several chapters may share a graphics card: none takes the whole of it.
 export TF_FORCE_GPU_ALLOW_GROWTH = true
 
-# Chapters side by side share the cores; each may use workers of its own only for what is left.
+# Chapters side by side share the cores: each has its part of them, for workers or for threads.
 CORES    := $(shell getconf _NPROCESSORS_ONLN)
-export LOKY_MAX_CPU_COUNT ?= $(shell echo $$(( $(CORES) > 7 ? $(CORES) / 7 : 1 )))
+SHARE    := $(shell echo $$(( $(CORES) > 7 ? $(CORES) / 7 : 1 )))
+export LOKY_MAX_CPU_COUNT ?= $(SHARE)
+export TF_NUM_INTRAOP_THREADS ?= $(SHARE)
+export OMP_NUM_THREADS ?= $(SHARE)
+export OPENBLAS_NUM_THREADS ?= $(SHARE)
 
 # As many chapters side by side as there are cores; a -j of your own counts for more. What make
 # starts in turn shares these jobs already.

@@ -1,8 +1,8 @@
-"""The numbers of a run: glued into the prose, kept for the ledger, compared with ``results/``.
+"""The numbers of a run, and what the book finds of the report's statements.
 
-A notebook notes a number with :func:`record`. The rendered page takes its text through
-``{glue:text}``; ``make results`` collects the values of a run on real images into ``results/``,
-from where :func:`measured` reads them back, so that a run on phantoms can show them beside its own.
+A chapter notes a number with :func:`record` or :func:`beside`, and judges a statement with
+:func:`judge`. ``make results`` collects what a run on real images noted into ``results/``; from
+there tables show it beside a run of one's own, and the prose quotes it (:func:`spoken`).
 """
 
 import difflib
@@ -19,7 +19,7 @@ from IPython.display import display
 from xraylib.evaluation import proportion
 
 ROOT = Path(__file__).resolve().parent.parent
-_HIDDEN = "application/papermill.record/"  # MyST-NB shows such outputs only where they are glued
+_HIDDEN = "application/papermill.record/"  # neither JupyterLab nor MyST-NB shows such outputs
 
 
 def record(key, value, text=None, *, tolerance=None, spread=False, timing=False, setting=False):
@@ -65,7 +65,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
         kept["text"] = f"{_fixed(kept['value'], 2)} ({span(values, 2)})"
     if text is not None:
         kept["text"] = text
-    _glue(key, kept["text"], kept)
+    _note(key, kept)
 
 
 def _plain(key, value):
@@ -228,14 +228,7 @@ def spoken(key, form=""):
 
 
 def _note(name, kept):
-    _glue(name, kept["text"], kept)
-
-
-def _glue(name, text, kept=None):
-    # MyST-NB reads the text as a Python literal: unquoted, 22,141,121 would become a tuple.
-    bundle = {_HIDDEN + "text/plain": repr(text)}
-    if kept is not None:
-        bundle[_HIDDEN + "application/json"] = json.dumps(kept)
+    bundle = {_HIDDEN + "application/json": json.dumps(kept)}
     scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
     display(bundle, raw=True, metadata=scrap)
 
@@ -322,9 +315,3 @@ def results():
 def measured(key):
     """The text of a number measured on real images, from ``results/``, or "not measured yet"."""
     return results().get(key, {"text": "not measured yet"})["text"]
-
-
-def quote(*keys):
-    """Glue numbers of ``results/`` for the prose, each under "results." and its key."""
-    for key in keys:
-        _glue(f"results.{key}", measured(key))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SHOWN = {
     "covid.whole": "the whole film",
-    "covid.blind": "its middle blacked out,\nlungs and all",
+    "covid.blind": "its middle blacked out,\nwith most of the lungs",
     "covid.meta.original_format": "no film at all: only whether\nits file was JPEG or PNG",
 }
 
@@ -67,12 +67,12 @@ def _message(records):
     below = sum(value < kind[0] for value in values)
     difference, low, high = records["covid.blind.difference"]["value"]
     if low <= 0 <= high:
-        lungs = "whether it does better with the lungs than without, these films do not say"
+        middle = "whether it does better with the middle of the film, these films do not say"
     else:
-        lungs = f"with the lungs blacked out it does {'worse' if difference > 0 else 'better'}"
+        middle = f"with its middle blacked out it does {'worse' if difference > 0 else 'better'}"
     return (
         f"Whether a film's file was JPEG or PNG tells its label more often than "
-        f"{below} of {len(values)} trainings of a network that sees the film; {lungs}."
+        f"{below} of {len(values)} trainings of a network that sees the film; {middle}."
     )
 
 
@@ -87,7 +87,7 @@ def caption(records):
 its middle, {blind}; no film, only the ending of its file, {kind}
 
 {_message(records)} Right of all real films, held out, median training: \
-whole films {whole}; lungs blacked out {blind}, a difference of \
+whole films {whole}; without the middle, and most of the lungs with it, {blind}, a difference of \
 {records["covid.blind.difference"]["text"]}; a small classifier that knows only the format of \
 the file {kind}; always the larger class {records["covid.majority"]["text"]}. \
 [Chapter six](chapter-covid) takes the first number apart. The film shown is computed: nobody was \
