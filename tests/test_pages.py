@@ -181,8 +181,8 @@ def test_figures_that_show_films_are_marked_so(path):
     "low, high, says",
     [
         (-0.1, 0.2, "these films do not say"),
-        (0.01, 0.2, "with the lungs blacked out it does worse"),
-        (-0.2, -0.01, "with the lungs blacked out it does better"),
+        (0.01, 0.2, "with its middle blacked out it does worse"),
+        (-0.2, -0.01, "with its middle blacked out it does better"),
     ],
 )
 def test_the_title_page_says_no_more_than_the_intervals(low, high, says):
