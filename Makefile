@@ -65,7 +65,9 @@ pdf: book  ## the whole book as one file, printed by Chromium (CHROMIUM=path)
 	$(BUILD) --builder singlehtml
 	$(BIN)/python book/_pages/print.py "$(CHROMIUM)" book/_build/singlehtml/index.html book/_build/book.pdf
 
-$(RUN)/%.ipynb: notebooks/%.ipynb notebooks/records/%.py $(HOUSE)
+# A chapter may have records, which run with it.
+.SECONDEXPANSION:
+$(RUN)/%.ipynb: notebooks/%.ipynb $$(wildcard notebooks/records/$$*.py) $(HOUSE)
 	$(BIN)/python notebooks/run.py $< $@ --profile notebooks/profiles/$(PROFILE).yml
 
 notebooks/profiles/$(PROFILE).yml:
