@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.test_chapters import judgements
+from xraylib import ledger
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "book/_build/html"
 ALL = sorted([*PAGES.glob("*.html"), *PAGES.glob("chapters/*.html")])
@@ -132,9 +135,14 @@ def test_mathematics_comes_with_the_book():
 def test_every_claim_in_the_ledger_leads_to_where_it_is_judged():
     page = PAGES / "chapters/ledger.html"
     tables = re.findall(r"<table.*?</table>", page.read_text(), flags=re.S)
-    rows = [row for table in tables for row in re.findall(r"<tr.*?</tr>", table, flags=re.S)]
-    for row in [row for row in rows if "<td" in row]:
-        link = re.search(r'<td[^>]*>(?:<p>)?<a [^>]*href="([^"#]+)#([^"]+)"', row)
-        assert link, row
+    claims = [table for table in tables if "<p>Claim</p>" in table.split("</thead>")[0]]
+    rows = [row for table in claims for row in re.findall(r"<tr.*?</tr>", table, flags=re.S)]
+    rows = [row for row in rows if "<td" in row]
+    assert len(rows) == len(ledger.claims())
+    links = [re.search(r'<td[^>]*>(?:<p>)?<a [^>]*href="([^"#]+)#([^"]+)"', row) for row in rows]
+    links = [link for link in links if link]  # the others were judged by reading
+    judged = [judgements(nbformat.read(path, 4)) for path in ROOT.glob("notebooks/0*.ipynb")]
+    assert len(links) == sum(len(names) for chapter in judged for names, _ in chapter)
+    for link in links:
         chapter = (page.parent / link.group(1)).read_text()
         assert f'id="{link.group(2)}"' in chapter, link.group(0)

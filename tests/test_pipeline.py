@@ -61,11 +61,11 @@ def house(tmp_path_factory):
     )
     write_notebook(folder / "notebooks/02_two.ipynb", "print('the set is', dataset)")
     (folder / "book/index.md").write_text("# A book\n\nSee [one](chapters/01_one).\n")
-    (folder / "book/bibliography.md").unlink()
     (folder / "book/_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n"
         "  - file: chapters/01_one\n  - file: chapters/02_two\n  - file: chapters/ledger\n"
-        "  - file: chapters/about\n  - file: glossary\n  - file: genindex\n"
+        "  - file: chapters/about\n  - file: glossary\n  - file: bibliography\n"
+        "  - file: genindex\n"
     )
     glossary = "```{glossary}\nDropout\n  Units set to zero.\n\nLoss\nlosses\n  What falls.\n```\n"
     (folder / "book/glossary.md").write_text(f"# Glossary\n\n{glossary}")
