@@ -156,7 +156,8 @@ def test_the_ledger_leads_to_where_a_claim_is_judged(house):
     for claim, anchor in (("E3b", "e3b"), ("T3.6.1-sum", "t3-6-1-sum")):
         assert re.search(rf'href="01_one.html#{anchor}"><span[^>]*>{re.escape(claim)}<', page)
         assert f'id="{anchor}"' in chapter
-    assert page.count("<table") == 2 and r"\(|a|\)</span> of 41" in page
+    sections = {claim["section"] for claim in ledger.claims().values()}
+    assert page.count("<table") == 1 + len(sections)  # the first counts them
 
 
 @pytest.mark.parametrize(
