@@ -67,3 +67,12 @@ def test_what_cannot_be_read_is_said(tmp_path, monkeypatch):
         pictureless.read("xray75")
     with pytest.raises(ValueError, match="nothing but pictures"):
         datasets.load("phantom", pictures=False)
+
+
+def test_features_are_named_alike_whatever_the_seed():
+    """A chapter with another seed finds its random weights, and they are of that seed."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    found = pictureless.features(image, seeds=[1000])
+    assert list(found) == ["whole", "rim", "without middle", "middle", "scaling", "random 0"]
+    again = pictureless.averaged(image, weights=None, seed=1000)
+    np.testing.assert_array_equal(found["random 0"], again)

@@ -69,7 +69,8 @@ def features(images, seeds=range(5), **source):
     Returns:
         dict of float16 arrays (n, channels): "whole"; "rim", the outer fifth of the area;
         "without middle", half of the area blacked out; "middle", its central tenth; "scaling",
-        whole films divided by 255 as in the report; and "random 0", …, of random weights.
+        whole films divided by 255 as in the report; and "random 0", …, of the random weights, in
+        the order of the seeds.
     """
     middle = datasets.resize(shortcuts.centre_crop(images, 0.1), images.shape[1], "bilinear")
     return {
@@ -79,8 +80,8 @@ def features(images, seeds=range(5), **source):
         "middle": averaged(middle, **source),
         "scaling": averaged(images, scaling="report", **source),
     } | {
-        f"random {seed}": averaged(images, **source | {"weights": None}, seed=seed)
-        for seed in seeds
+        f"random {k}": averaged(images, **source | {"weights": None}, seed=seed)
+        for k, seed in enumerate(seeds)
     }
 
 
