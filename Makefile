@@ -44,7 +44,7 @@ MAKEFLAGS += -j$(CORES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters pdf serve test links results reproduce bench lock clean FORCE
+.PHONY: help book chapters pdf serve test links results scratch reproduce bench lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -100,6 +100,10 @@ results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or 
 	$(BIN)/python notebooks/collect.py .run/xray results/measured.json
 	$(BIN)/python book/_pages/marks.py
 	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
+
+scratch:  ## train the report's own network anew, into results/scratch.json (4 hours on two cores, can be interrupted)
+	$(MAKE) --no-print-directory .run/scratch/07_report_network.ipynb PROFILE=scratch LOKY_MAX_CPU_COUNT=$(CORES)
+	$(BIN)/python notebooks/collect.py .run/scratch results/scratch.json
 
 reproduce:  ## measure again, other seeds and rounding, and compare with results/ (QUICK=1: a part, 3 minutes)
 	rm -rf .run/$(AGAIN)

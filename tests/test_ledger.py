@@ -195,7 +195,7 @@ def test_a_judgement_is_a_record_and_a_box(shown):
     }
     box = shown[-1]["data"]["text/markdown"]
     assert "Section 3.6.1 of the report: $y = \\sum_{i=1}^n a(w_i^T" in box
-    assert "**Wrong.** The activation is applied once" in box and "*Rosenblatt 1958.*" in box
+    assert "**Wrong.** The activation is applied once" in box and "*(Rosenblatt 1958)*" in box
     assert all(line.startswith(">") for line in box.splitlines())
     assert "“A normal pooling layer" in box and "**Right.**" in box and "Not so" not in box
 

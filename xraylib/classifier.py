@@ -71,6 +71,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             model, X, y, validation=validation, seed=self.random_state, progress=False,
             **{name: getattr(self, name) for name in settings},
         )  # fmt: skip
+        if getattr(self, "settle", False):
+            training.settle(model, X, seed=self.random_state)
         self.weights_, self.classes_ = model.get_weights(), np.array([0, 1])
         return self
 
@@ -93,6 +95,7 @@ class Recipe(NetworkClassifier):
     Args:
         source, weights, scaling, trainable, dtype: see :func:`xraylib.models.report_network`.
         epochs, batch_size, learning_rate: see :func:`xraylib.training.fit`.
+        settle: after the training, :func:`xraylib.training.settle` on what it was trained on.
         random_state: integer; of weights, order, dropout and augmentation.
     """
 
@@ -107,6 +110,7 @@ class Recipe(NetworkClassifier):
         epochs=20,
         batch_size=5,
         learning_rate=1e-4,
+        settle=False,
         random_state=0,
     ):
         given = locals()

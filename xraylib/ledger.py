@@ -140,7 +140,7 @@ def box(name, holds=True):
     found = (
         f"**{claim['verdict'].capitalize()}.** {filled(claim['found'], 'not measured yet')}{doubt}"
     )
-    return f"{section}: {quoted(claim)} {found} *{sources}.*"
+    return f"{section}: {quoted(claim)} {found} *({sources})*"
 
 
 def quoted(claim):

@@ -162,6 +162,40 @@ def fit(
     )
 
 
+def settle(model, images, *, batches=12, batch_size=20, seed=0):
+    """Give batch normalisation the means and variances of these images, under the final weights.
+
+    What Keras keeps are running averages, of which one hundredth is new in each step: after a short
+    training they belong partly to what the network began with. Scores say then how far they have
+    come, and not what was learned.
+
+    Args:
+        model: from :mod:`xraylib.models`; only its running averages are changed.
+        images: what it was trained on, see :func:`fit`.
+        batches: random batches of different images whose statistics are averaged.
+        batch_size: images in each, or all of them if they are fewer.
+        seed: of the choice.
+
+    Raises:
+        ValueError: images out of range or shape.
+
+    Source: Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3.
+    """
+    images, _ = _checked(model, images, np.zeros(len(images)))
+    rng, images = np.random.default_rng(seed), _plain(model, images)
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    before = [norm.momentum for norm in norms]
+    try:
+        for done in range(batches):
+            for norm in norms:
+                norm.momentum = done / (done + 1)  # the mean of all batches so far
+            chosen = rng.permutation(len(images))[:batch_size]
+            model(images[chosen].astype("float32"), training=True)
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+
+
 def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=False):
     """A function from an epoch to its batches, in an order and with draws of its own.
 

@@ -93,7 +93,7 @@ def _boxes(cell):
     for name, claim in claims.items():
         found = marks.myst(ledger.filled(claim["found"]))
         doubt = "" if holds[name] else " (Not so in this run, on the images that it has.)"
-        said = f"**{claim['verdict'].capitalize()}.** {found}{doubt} *{sources(claim)}*"
+        said = f"**{claim['verdict'].capitalize()}.** {found}{doubt} *({sources(claim)})*"
         text += ["", f"({name})=", f"{ledger.quoted(claim)} {said}"]
     return "\n".join([*text, ":::"])
 
@@ -107,12 +107,9 @@ def place(claim):
 
 def sources(claim):
     """What a claim is judged by, as MyST."""
-    return (
-        "; ".join(
-            ledger.source(key) if key in ledger.GROUNDS else f"{{cite:alp}}`{key}`"
-            for key in claim["sources"]
-        )
-        + "."
+    return "; ".join(
+        ledger.source(key) if key in ledger.GROUNDS else f"{{cite:alp}}`{key}`"
+        for key in claim["sources"]
     )
 
 

@@ -121,7 +121,7 @@ def _row(name, where):
         f"[{name}](#{name})" if name in where else name,
         ledger.quoted(claim),
         claim["verdict"],
-        f"{marks.myst(found)} *{sources(claim)}*",
+        f"{marks.myst(found)} *({sources(claim)})*",
     ]
     # In a table, a bar inside mathematics or code ends the cell too.
     return [" ".join(cell.split()).replace("|", r"\|") for cell in cells]
