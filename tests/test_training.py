@@ -63,6 +63,23 @@ def test_training_all_changes_the_source(data, network):
     assert not np.array_equal(statistics[0], moving(model)[0])
 
 
+def test_settled_averages_are_those_of_the_images_and_nothing_else_moves(data, network):
+    model = network("all", weights=None)
+    norm = next(x for x in model.layers if isinstance(x, keras.layers.BatchNormalization))
+    incoming = keras.Model(model.input, norm.input)(data.images[:18].astype("float32")).numpy()
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    training.settle(model, data.images[:18])
+    np.testing.assert_allclose(norm.moving_mean, incoming.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, incoming.var((0, 1, 2)), rtol=1e-3)
+    moved = {w.name for w in model.weights if not np.array_equal(w, before[w.path])}
+    assert moved == {"moving_mean", "moving_variance"} and norm.momentum == 0.99
+
+    frozen = network()
+    averages = moving(frozen)
+    training.settle(frozen, data.images[:18])
+    assert all(map(np.array_equal, averages, moving(frozen)))
+
+
 def test_same_seed_same_scores(data, network):
     scores = []
     for seed in (3, 3, 4):

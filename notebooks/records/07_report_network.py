@@ -20,4 +20,5 @@ if whole:
 
 # %% ceiling
 if whole:
-    ledger.record("E4l.held_out", higher, tolerance=0.06)
+    for how, difference in higher.items():
+        ledger.record(f"E4l.held_out{how}", difference, tolerance=0.06)
