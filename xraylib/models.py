@@ -193,10 +193,13 @@ class TopConv2D(layers.Conv2D):
     """Conv2D of few filters on many channels, without padding or stride, quicker to train.
 
     TensorFlow's gradient for the kernel takes most of a step of the top on a processor. Here it is
-    one product of matrices, all places of the kernel side by side.
+    one product of matrices, all places of the kernel side by side. With few channels that product
+    would be larger than the convolution.
     """
 
     def convolution_op(self, inputs, kernel):
+        if kernel.shape[-2] < 8 * kernel.shape[-1]:
+            return super().convolution_op(inputs, kernel)
         return _convolution(*map(tf.convert_to_tensor, (inputs, kernel)))
 
 
