@@ -101,7 +101,7 @@ results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or 
 	$(BIN)/python book/_pages/marks.py
 	$(BIN)/python book/_pages/cover.py results/measured.json results/cover.png
 
-scratch:  ## train the report's own network anew, into results/scratch.json (4 hours on two cores, can be interrupted)
+scratch:  ## train the report's own network anew, into results/scratch.json (5 hours on two cores, can be interrupted)
 	$(MAKE) --no-print-directory .run/scratch/07_report_network.ipynb PROFILE=scratch LOKY_MAX_CPU_COUNT=$(CORES)
 	$(BIN)/python notebooks/collect.py .run/scratch results/scratch.json
 

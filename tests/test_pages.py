@@ -104,11 +104,13 @@ def test_about_says_where_the_chapter_with_a_measurement_of_its_own_was_measured
     results = write_results(tmp_path / "results")
     run = json.loads(RESULTS.read_text())["provenance"]
     run |= {"profile": "scratch", "date": "2026-12-12", "commit": "own0007", "cores": 64}
+    run["remark"] = "The whole networks were trained on a card.\n"
     content = {"provenance": run, "records": {}}
     (tmp_path / "results/scratch.json").write_text(json.dumps(content))
     assert write_pages(tmp_path, results=results).returncode == 0
     text = (tmp_path / "pages/about.md").read_text()
     assert "on 2026-12-12 with the profile `scratch`, commit `own0007`, on 64 cores" in text
+    assert "The whole networks were trained on a card." in text
 
 
 def test_about_says_when_and_where_numbers_were_measured_again(tmp_path):

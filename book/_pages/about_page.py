@@ -169,7 +169,8 @@ def page(chapters, results, provenance, reproduced=None, scratch=None):
     text += PARAMETERS + _rows((f"`{k}`", f"`{_short(v)}`") for k, v in parameters.items())
     text += RESULTS.format(file=results, **provenance)
     if scratch:
-        text += SCRATCH.format(**scratch["provenance"])
+        # Trainings that take a card may have run elsewhere: the file says so.
+        text += SCRATCH.format(**scratch["provenance"]) + scratch["provenance"].get("remark", "")
     return text + AFTERWARDS + again(reproduced, provenance)
 
 
