@@ -18,7 +18,7 @@ if whole:
         against = validation.compare(crossed[key], crossed["pixels"]).difference
         ledger.record(f"net.{key}.minus_pixels", against, tolerance=0.06)
 
-# %% ceiling
+# %% higher
 if whole:
     for how, difference in higher.items():
         ledger.record(f"E4l.held_out{how}", difference, tolerance=0.06)
