@@ -408,6 +408,8 @@ def test_finished_folds_are_not_trained_again(data, tmp_path):
     np.testing.assert_array_equal(first.scores, plain.scores[:2])
     np.testing.assert_array_equal(second.scores, plain.scores)
     images, labels, groups = data
+    fitted = Means(log).fit(images, labels)
+    assert trained(fitted, data, seeds=3, folds=4, memory=kept)[1] == 0
     for other in (
         (images[::-1], labels, groups),
         (np.where(images == images[0, 0], 0, images), labels, groups),

@@ -172,8 +172,9 @@ def settle(model, images, *, batches=12, batch_size=20, seed=0):
     Args:
         model: from :mod:`xraylib.models`; only its running averages are changed.
         images: what it was trained on, see :func:`fit`.
-        batches: random batches of different images whose statistics are averaged.
-        batch_size: images in each, or all of them if they are fewer.
+        batches: random batches of different images whose statistics are averaged; one if it holds
+            all images.
+        batch_size: images in each.
         seed: of the choice.
 
     Raises:
@@ -186,7 +187,7 @@ def settle(model, images, *, batches=12, batch_size=20, seed=0):
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     before = [norm.momentum for norm in norms]
     try:
-        for done in range(batches):
+        for done in range(batches if len(images) > batch_size else 1):
             for norm in norms:
                 norm.momentum = done / (done + 1)  # the mean of all batches so far
             chosen = rng.permutation(len(images))[:batch_size]

@@ -267,6 +267,7 @@ def _finished(model, X, labels, jobs, memory, progress, work=None):
     """Yield (number of the job, what it gives) as the trainings end, in any order."""
     if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
+    model = clone(model)  # what it was fitted to before is no part of what a fold is known by
     # Hashed once, not with every fold.
     known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
