@@ -16,5 +16,5 @@ ledger.record("run.seconds", seconds, f"{seconds:.0f}", timing=True)
 # %% shares
 for key, share in zip(("coarse", "detail"), shares["averages of features"], strict=True):
     ledger.record(f"rebuilt.{key}", share, f"{100 * share:.0f} %", tolerance=0.1)
-of_class = shares["the class alone"][0]
-ledger.record("rebuilt.class", of_class, f"{100 * of_class:.0f} %", tolerance=0.1)
+for key, share in zip(("class", "class_detail"), shares["the class alone"], strict=True):
+    ledger.record(f"rebuilt.{key}", share, f"{100 * share:.0f} %", tolerance=0.1)
