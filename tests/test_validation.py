@@ -364,6 +364,8 @@ def start(folder, n_jobs, seed):
         [sys.executable, script, folder, str(n_jobs)],
         stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+        # Where the tests run in the background a child would be deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
