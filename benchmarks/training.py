@@ -54,7 +54,7 @@ def _operations(model):
 def _fit(build, x, y, seed, *, learning_rate=1e-4, epochs=20):
     """The report's way: a network, compiled and trained."""
     model = build(seed=seed)
-    model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", metrics=["accuracy"])
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=seed).batch(5)
     model.fit(batches, epochs=epochs, verbose=0)
     return model
@@ -77,7 +77,7 @@ def _folds(peak):
         "the small network from nothing": (
             models.small_network,
             NetworkClassifier(models.small_network, learning_rate=1e-3),
-            rng.random((75, 64, 64, 1), "float32"),
+            rng.random((75, 32, 32, 1), "float32"),
         ),
     }  # fmt: skip
     print("\nA fold of cross-validation, 60 images, 20 epochs")
