@@ -2,14 +2,22 @@
 PYTHON  ?= python3
 PROFILE ?= phantom
 PORT    ?= 8000
-BIN      := .venv/bin
+# GPU=1: TensorFlow's build for NVIDIA cards, in an environment and with a lock of its own.
+KIND     := $(if $(GPU),-gpu)
+VENV     := .venv$(KIND)
+LOCK     := requirements$(KIND).lock
+BIN      := $(VENV)/bin
 RUN      := .run/$(PROFILE)
 MEASURED := results/measured.json results/scratch.json
 # Last first: later chapters train more and take longest, and none of them should end up alone.
 CHAPTERS := $(patsubst notebooks/%,$(RUN)/%,$(shell ls -r notebooks/[0-9]*.ipynb))
+# The manifest of a profile with images of your own, by a name without blanks.
+IMAGES   := $(shell path=$$(sed -nE 's/^dataset: *"?(.*\.csv)"?$$/\1/p' notebooks/profiles/$(PROFILE).yml 2>/dev/null); \
+              if [ -f "$$path" ]; then mkdir -p .run && echo .run/$(PROFILE).csv && \
+              ln -sf "$$(cd "$$(dirname "$$path")" && pwd)/$$(basename "$$path")" .run/$(PROFILE).csv; fi)
 # What every chapter's numbers rest on, besides the chapter itself.
-HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py data/*.csv data/*.json data/*.yml results/*.npz $(MEASURED) book/references.bib) \
-            notebooks/run.py notebooks/assemble.py notebooks/profiles/$(PROFILE).yml requirements.lock .venv/ready
+HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py xraylib/*/*/*.py data/*.csv data/*.json data/*.yml results/*.npz $(MEASURED) book/references.bib) \
+            notebooks/run.py notebooks/assemble.py notebooks/profiles/$(PROFILE).yml $(LOCK) $(VENV)/ready $(IMAGES)
 PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
@@ -44,7 +52,7 @@ MAKEFLAGS += -j$(CORES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters pdf serve test links results scratch reproduce bench lock clean FORCE
+.PHONY: help book chapters pdf serve lab test links results scratch reproduce bench lock clean FORCE
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -77,14 +85,17 @@ notebooks/profiles/$(PROFILE).yml:
 .run/profile: FORCE
 	@mkdir -p .run; echo $(PROFILE) $(FILMS) | cmp -s - $@ || echo $(PROFILE) $(FILMS) > $@
 
-.venv/ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+$(VENV)/ready: $(LOCK) pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 serve: book  ## show the book at http://localhost:8000 (PORT); what is edited runs and renders again
 	$(BIN)/python book/_pages/serve.py $(PROFILE) $(PORT)
+
+lab: $(VENV)/ready  ## open the chapters in JupyterLab, to run and to change them
+	$(BIN)/jupyter lab notebooks
 
 links: book  ## ask every address that the book links to
 	$(BUILD) --builder linkcheck
@@ -110,15 +121,15 @@ reproduce:  ## measure again, other seeds and rounding, and compare with results
 	$(ROUNDING) $(MAKE) --no-print-directory PROFILE=$(AGAIN) $(PART)
 	$(BIN)/python notebooks/reproduce.py .run/$(AGAIN) results/measured.json $(if $(QUICK),.run,results)/reproduced.json
 
-bench: .venv/ready  ## ours against the report's own way, side by side
+bench: $(VENV)/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks
 
-lock: .venv/ready  ## refresh requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --upgrade --generate-hashes \
-		--no-annotate --extra cpu --extra dicom --extra book --extra test --extra lock \
-		--custom-compile-command "make lock" --quiet -o requirements.lock
-	sed -i.old -E "s/(tensorflow\[and-cuda\]==).*/\1$$(sed -nE 's/^tensorflow==([0-9.]+).*/\1/p' requirements.lock)/" environment.yml
-	rm environment.yml.old
+lock: $(VENV)/ready  ## refresh both lock files from pyproject.toml
+	$(foreach kind,cpu gpu,$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+		--fork-strategy fewest --upgrade --generate-hashes --no-annotate --extra $(kind) --extra dicom \
+		--extra book --extra test --extra lock --custom-compile-command "make lock" --quiet \
+		-o requirements$(if $(filter gpu,$(kind)),-gpu).lock && ) true
 
-clean:  ## remove what was generated; the environment and downloads stay
-	rm -rf .run book/_build book/chapters
+clean:  ## remove what was generated; environments, downloads and finished folds (.run/folds) stay
+	rm -rf book/_build book/chapters
+	find .run -mindepth 1 -maxdepth 1 ! -name folds -exec rm -rf {} + 2>/dev/null || true

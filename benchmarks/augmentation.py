@@ -7,7 +7,8 @@ import numpy as np
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from benchmarks.timing import images_per_second
-from xraylib import augmentation, datasets
+from xraylib.data import datasets
+from xraylib.training import augmentation
 
 REPORT = {
     "rotation_range": 20, "width_shift_range": 0.2, "height_shift_range": 0.2,

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tests.browser import CHROMIUM, chromium
+from tests.book.browser import CHROMIUM, chromium
 
 BUILT = Path(__file__).resolve().parent.parent / "book/_build"
 WAYS = {

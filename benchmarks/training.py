@@ -1,8 +1,8 @@
 """Trainings: one engine, compiled once, against the report's way, which compiles each anew.
 
 The report's way is Keras' ``compile`` and ``fit`` on a network built anew, one after the other, on
-all cores. Ours trains one network a core, see :mod:`xraylib.engine`. "Of peak" is the share of what
-the machine does in products of matrices, which no training can pass.
+all cores. Ours trains one network a core, see :mod:`xraylib.training.engine`. "Of peak" is the
+share of what the machine does in products of matrices, which no training can pass.
 """
 
 import functools
@@ -14,8 +14,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from xraylib import engine, models, training, validation
-from xraylib.classifier import NetworkClassifier, Recipe
+from xraylib.evaluation import validation
+from xraylib.models import builders
+from xraylib.models.backbones import BACKBONES
+from xraylib.models.random_weights import initialise
+from xraylib.training import engine, fitting
+from xraylib.training.classifier import NetworkClassifier, Recipe
 
 ROW = "  {:<50}{:9.2f} s  {:>12}  {:7.1f} ×"
 
@@ -66,17 +70,17 @@ def _folds(peak):
     labels = np.arange(75) % 2
     cases = {
         "the report's top on features": (
-            lambda seed: models.report_top((7, 7, 1280), seed),
+            lambda seed: builders.report_top((7, 7, 1280), seed),
             Recipe(),
             rng.random((75, 6, 7, 7, 1280), "float32").astype("float16"),
         ),
         "the network on principal components": (
-            models.pca_network, NetworkClassifier(models.pca_network),
+            builders.pca_network, NetworkClassifier(builders.pca_network),
             rng.normal(size=(75, 23)).astype("float32"),
         ),
         "the small network from nothing": (
-            models.small_network,
-            NetworkClassifier(models.small_network, learning_rate=1e-3),
+            builders.small_network,
+            NetworkClassifier(builders.small_network, learning_rate=1e-3),
             rng.random((75, 32, 32, 1), "float32"),
         ),
     }  # fmt: skip
@@ -108,7 +112,7 @@ def _whole(peak, n=10):
     images, labels = rng.integers(0, 256, (n, 299, 299, 3), np.uint8), np.arange(n) % 2
 
     def build(seed):
-        return models.report_network("inception_v3", None, "all", seed=seed)
+        return builders.report_network("inception_v3", None, "all", seed=seed)
 
     def first_step_anew():
         for seed in range(5):
@@ -117,8 +121,8 @@ def _whole(peak, n=10):
     def first_step():
         model = build(seed=0)
         for seed in range(5):
-            models.initialise(model, seed)
-            training.fit(model, images[:5], labels[:5], epochs=1, progress=False)
+            initialise(model, seed)
+            fitting.fit(model, images[:5], labels[:5], epochs=1, progress=False)
         kept.append(model)
 
     kept = []
@@ -131,7 +135,7 @@ def _whole(peak, n=10):
     batches = tf.data.Dataset.from_tensor_slices((images.astype("float32"), labels)).batch(5)
     ways = (
         lambda: old.fit(batches, verbose=0),
-        lambda: training.fit(new, images, labels, epochs=1, progress=False),
+        lambda: fitting.fit(new, images, labels, epochs=1, progress=False),
     )
     ways[0]()
     seconds = _in_turns(ways)
@@ -142,14 +146,13 @@ def _whole(peak, n=10):
 
 
 def _precisions(n=10):
-    """A training step and inference of both sources in two precisions."""
-    print("\nSources, images a second; bfloat16 against float32")
-    for source in models.SOURCES:
-        size = models.SOURCES[source].size
+    """A training step and inference of both networks in two precisions."""
+    print("\nBoth networks, images a second; bfloat16 against float32")
+    for backbone, (_, size) in BACKBONES.items():
         x, y = np.full((n, size, size, 3), 99, "float32"), np.tile([[0.0], [1.0]], (n // 2, 1))
         pairs = [(x[i : i + 5], y[i : i + 5].astype("float32")) for i in range(0, n, 5)]
         networks = [
-            models.report_network(source, None, "all", seed=0, dtype=dtype)
+            builders.report_network(backbone, None, "all", seed=0, dtype=dtype)
             for dtype in ("float32", "mixed_bfloat16")
         ]
         kept = {"epochs": 1, "learning_rate": 1e-4}
@@ -161,7 +164,7 @@ def _precisions(n=10):
                 way()  # compiles
             seconds = _in_turns(ways)
             for dtype, needed in zip(("float32", "bfloat16"), seconds, strict=True):
-                name = f"{source}, {what}, {dtype}"
+                name = f"{backbone}, {what}, {dtype}"
                 ratio = seconds[0] / needed
                 print(f"  {name:<50}{n / needed:9.1f} images/s{'':>7}{ratio:7.1f} ×", flush=True)
 

@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from xraylib import ledger
-from xraylib.evaluation import proportion
+from xraylib.evaluation.metrics import proportion
 
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 

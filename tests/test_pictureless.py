@@ -5,9 +5,13 @@ import os
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 
-from xraylib import datasets, ledger, pictureless
-from xraylib.reduction import GramPCA
+from xraylib import ledger, pictureless
+from xraylib.data import datasets
+from xraylib.data.manifest import DatasetError
+from xraylib.models.backbones import efficientnet_lite0
+from xraylib.training.frozen import averaged
 
 FILMS = {"xray75": 75, "covid": 118}
 real = pytest.mark.skipif(
@@ -30,7 +34,7 @@ def test_kept_numbers_belong_to_the_films_of_the_manifest(name):
 
 def test_the_reports_components_come_from_the_kept_distances():
     _, found = pictureless.read("xray75")
-    shares = GramPCA(0.9).fit(found["pixels"]).explained_variance_ratio_
+    shares = PCA(0.9).fit(found["pixels"]).explained_variance_ratio_
     said = ledger.report()["pca"]["explained_variance_ratio"]
     np.testing.assert_allclose(shares, said, atol=1e-5)
 
@@ -54,16 +58,16 @@ def test_kept_numbers_are_those_of_the_real_films(name):
     for key, values in measured.items():
         np.testing.assert_allclose(pdist(values), pdist(found[key]), rtol=1e-6, atol=1e-6)
     few = datasets.load(name, size=224).images[:4]
-    np.testing.assert_allclose(pictureless.averaged(few), found["whole"][:4], atol=0.02)
+    np.testing.assert_allclose(averaged(efficientnet_lite0(), few), found["whole"][:4], atol=0.02)
 
 
 def test_what_cannot_be_read_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(pictureless, "ROOT", tmp_path)
     (tmp_path / "results").mkdir()
-    with pytest.raises(datasets.DatasetError, match="make results"):
+    with pytest.raises(DatasetError, match="make results"):
         pictureless.read("xray75")
     np.savez(tmp_path / "results" / "xray75.npz", whole=np.zeros((3, 1280)))
-    with pytest.raises(datasets.DatasetError, match=r"75 films.*\{3\}"):
+    with pytest.raises(DatasetError, match=r"75 films.*\{3\}"):
         pictureless.read("xray75")
     with pytest.raises(ValueError, match="nothing but pictures"):
         datasets.load("phantom", pictures=False)
@@ -72,7 +76,7 @@ def test_what_cannot_be_read_is_said(tmp_path, monkeypatch):
 def test_features_are_named_alike_whatever_the_seed():
     """A chapter with another seed finds its random weights, and they are of that seed."""
     image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
-    found = pictureless.features(image, seeds=[1000])
+    found = pictureless.features(image, efficientnet_lite0, seeds=[1000])
     assert list(found) == ["whole", "rim", "without middle", "middle", "scaling", "random 0"]
-    again = pictureless.averaged(image, weights=None, seed=1000)
+    again = averaged(efficientnet_lite0(None, seed=1000), image)
     np.testing.assert_array_equal(found["random 0"], again)

@@ -1,8 +1,8 @@
 """The numbers of a run, and what the book finds of the report's statements.
 
-A chapter notes a number with :func:`record` or :func:`beside`, and judges a statement with
-:func:`judge`. ``make results`` collects what a run on real images noted into ``results/``; from
-there tables show it beside a run of one's own, and the prose quotes it (:func:`spoken`).
+A chapter notes a number with :func:`record` or :func:`beside` and judges a statement with
+:func:`judge`. ``make results`` collects the numbers of real images into ``results/``, where later
+runs find them for their tables, and the prose to quote them (:func:`spoken`).
 """
 
 import difflib
@@ -16,25 +16,24 @@ import pandas as pd
 import yaml
 from IPython.display import display
 
-from xraylib.evaluation import proportion
+from xraylib.evaluation.metrics import proportion
 
 ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = "application/papermill.record/"  # neither JupyterLab nor MyST-NB shows such outputs
 
 
 def record(key, value, text=None, *, tolerance=None, spread=False, timing=False, setting=False):
-    """Note a number under a key such as "E4b.correct", and what kind of number it is.
+    """Note a number under a key such as "E4b.correct", and its kind.
 
-    Its kind says what another run must give, see ``make reproduce``: "exact", the same; "close",
-    the same within a tolerance; "spread", values of many trainings, the same distribution;
-    "timing" and "setting", anything. Without one of the keywords a number is exact, but an
-    ``evaluation.Spread`` is a spread.
+    The kind says what another run must give, see ``make reproduce``: "exact", the same; "close",
+    the same within a tolerance; "spread", over many trainings the same distribution; "timing" and
+    "setting", anything. By default a number is exact, and a ``metrics.Spread`` a spread.
 
     Args:
         key: claim id, dot, name of the quantity; unique within a chapter.
-        value: anything JSON can hold, of NumPy or not; of a tuple with names, such as
-            ``evaluation.Proportion``, a list is stored; of a spread the median.
-        text: how the prose shows it; ``str(value)`` if None, of a list with ``spread=True`` its
+        value: anything JSON can hold, of NumPy or not. Of a tuple with names, such as
+            ``metrics.Proportion``, a list is stored; of a spread the median.
+        text: how the prose shows it; by default ``str(value)``, of a list with ``spread=True`` its
             median and range with two digits.
         tolerance: by how much each number within the value may differ, above 0.
         spread: the value is a list of numbers, one a training.
@@ -50,39 +49,36 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
     kinds = [kind for kind, is_it in chosen.items() if is_it] or ["exact"]
     if len(kinds) > 1:
         raise ValueError(f"{key}: is it {' or '.join(kinds)}? Leave out all but one of these")
-    kept = {"value": _plain(key, value), "text": str(value), "kind": kinds[0]}
+    try:  # NumPy's numbers as Python's, tuples as lists
+        plain = json.loads(json.dumps(value, default=lambda each: each.tolist()))
+    except (AttributeError, TypeError):
+        raise ValueError(f"{key}: expected what JSON can hold, got {value!r}") from None
+    kept = {"value": plain, "text": str(value), "kind": kinds[0]}
     if tolerance is not None:
         if not tolerance > 0:
             raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
         kept["tolerance"] = float(tolerance)
-    if counted:
-        values = _numbers(key, kept["value"][value._fields.index("values")])
+    if kinds == ["spread"]:
+        values = plain[value._fields.index("values")] if counted else plain
+        listed = isinstance(values, list) and values
+        if not listed or not all(isinstance(each, int | float) for each in values):
+            expected = "a list of numbers, one a training, for a spread"
+            raise ValueError(f"{key}: expected {expected}; got {values!r}")
         # A number of images is a whole one: of an even number of trainings the lower middle one.
-        kept |= {"value": statistics.median_low(values), "values": values, "n": int(value.n)}
-    elif spread:
-        values = _numbers(key, kept["value"])
-        kept |= {"value": statistics.median(values), "values": values}
-        kept["text"] = f"{_fixed(kept['value'], 2)} ({span(values, 2)})"
+        median = statistics.median_low(values) if counted else statistics.median(values)
+        kept |= {"value": median, "values": values}
+        if counted:
+            kept["n"] = int(value.n)
+        else:
+            kept["text"] = f"{_fixed(median, 2)} ({span(values, 2)})"
     if text is not None:
         kept["text"] = text
     _note(key, kept)
 
 
-def _plain(key, value):
-    """The value as JSON gives it back: NumPy's numbers as Python's, tuples as lists."""
-    try:
-        return json.loads(json.dumps(value, default=lambda each: each.tolist()))
-    except (AttributeError, TypeError):
-        raise ValueError(f"{key}: expected what JSON can hold, got {value!r}") from None
-
-
-def _numbers(key, values):
-    listed = isinstance(values, list) and values
-    if not listed or not all(isinstance(each, int | float) for each in values):
-        raise ValueError(
-            f"{key}: expected a list of numbers, one a training, for a spread; got {values!r}"
-        )
-    return values
+def _note(name, kept):
+    bundle = {_HIDDEN + "application/json": json.dumps(kept)}
+    display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": _HIDDEN}})
 
 
 def _fixed(value, digits):
@@ -107,40 +103,33 @@ def claims():
 def judge(names, holds):
     """Show what the book finds of statements of the report, and note that a cell bears it out.
 
-    Quotes, verdicts and what was found stand in ``data/claims.yml``, and the ledger's page is made
-    of the same records.
-
     Args:
-        names: id of a statement, or several with blanks between them that stand and fall together.
+        names: id of a statement in ``data/claims.yml``, or several with blanks between them that
+            stand and fall together.
         holds: whether the cell's evidence is what the book says that it found; computed, of course.
 
     Raises:
-        ValueError: there is no such statement, or it is said twice.
+        ValueError: there is no such statement.
     """
-    names = names.split()
+    names, boxes = names.split(), []
+    places = {"Appendix": "The report's code", "References": "The report's references",
+              "notebook": "The author's notebook"}  # fmt: skip
+    doubt = "" if holds else " (Not so in this run, on the images that it has.)"
     for name in names:
         if name not in claims():
             near = difflib.get_close_matches(name, claims(), 3)
             raise ValueError(f"data/claims.yml has no {name!r}; did you mean {near}?")
-        verdict = claims()[name]["verdict"]
+        claim = claims()[name]
+        verdict, section = claim["verdict"], claim["section"]
         value = {"verdict": verdict, "holds": bool(holds)}
         _note(f"verdict.{name}", {"value": value, "text": verdict, "kind": "verdict"})
-    text = "\n>\n".join(f"> {box(name, bool(holds))}" for name in names)
-    display({"text/markdown": text}, raw=True, metadata={"claims": names})
-
-
-def box(name, holds=True):
-    """What the book finds of a statement as Markdown; without holds, with a word on this run."""
-    claim = claims()[name]
-    where = {"Appendix": "The report's code", "References": "The report's references",
-             "notebook": "The author's notebook"}  # fmt: skip
-    section = where.get(claim["section"], f"Section {claim['section']} of the report")
-    doubt = "" if holds else " (Not so in this run, on the images that it has.)"
-    sources = "; ".join(source(each) for each in claim["sources"])
-    found = (
-        f"**{claim['verdict'].capitalize()}.** {filled(claim['found'], 'not measured yet')}{doubt}"
-    )
-    return f"{section}: {quoted(claim)} {found} *({sources})*"
+        where = places.get(section, f"Section {section} of the report")
+        found = filled(claim["found"], "not measured yet") + doubt
+        sources = "; ".join(map(source, claim["sources"]))
+        boxes.append(
+            f"> {where}: {quoted(claim)} **{verdict.capitalize()}.** {found} *({sources})*"
+        )
+    display({"text/markdown": "\n>\n".join(boxes)}, raw=True, metadata={"claims": names})
 
 
 def quoted(claim):
@@ -152,13 +141,8 @@ def quoted(claim):
 
 
 # What a statement is judged by, besides publications.
-GROUNDS = {
-    "text": "the report's text",
-    "code": "the report's code",
-    "log": "the report's own log",
-    "arithmetic": "arithmetic",
-    "measured": "measured here",
-}
+GROUNDS = {"text": "the report's text", "code": "the report's code", "log": "the report's own log",
+           "arithmetic": "arithmetic", "measured": "measured here"}  # fmt: skip
 
 
 def source(key):
@@ -180,9 +164,9 @@ def _publications():
 
 
 def filled(template, missing=None):
-    """A text of ``data/claims.yml`` with its numbers: {key} or {key:form}, see :func:`spoken`.
+    """A text of ``data/claims.yml`` with its numbers, {key} or {key:form}, see :func:`spoken`.
 
-    missing stands for a number that was not measured yet; without it that is an error.
+    missing stands for a number that was not measured yet; None: that is an error.
     """
 
     def number(found):
@@ -200,10 +184,9 @@ def spoken(key, form=""):
 
     Args:
         key: of its record.
-        form: "" for "72 of 75", where images are counted (of trainings the median one), and for
-            anything else its text; "range" over the trainings, "9 to 11"; "interval", "0.89 to
-            0.99"; "percent", "96 %"; "k", "72"; "value", of an estimate without its interval, or
-            the median of a spread.
+        form: "" where images are counted "72 of 75" (of trainings the median one), else its text;
+            "range" over the trainings, "9 to 11"; "interval", "0.89 to 0.99"; "percent", "96 %";
+            "k", "72"; "value", an estimate without its interval, or the median of a spread.
 
     Raises:
         ValueError: it was not measured, or has no such form.
@@ -227,12 +210,6 @@ def spoken(key, form=""):
     raise ValueError(f"{key!r}, {record['text']!r}, cannot be said as {form!r}")
 
 
-def _note(name, kept):
-    bundle = {_HIDDEN + "application/json": json.dumps(kept)}
-    scrap = {"scrapbook": {"name": name, "mime_prefix": _HIDDEN}}
-    display(bundle, raw=True, metadata=scrap)
-
-
 def collect(notebook):
     """The records of an executed notebook.
 
@@ -247,15 +224,14 @@ def collect(notebook):
         ValueError: a key was recorded twice.
     """
     found = {}
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            key = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if key is None or _HIDDEN + "application/json" not in data:
-                continue
-            if key in found:
-                raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
-            found[key] = json.loads(data[_HIDDEN + "application/json"])
+    for output in (each for cell in notebook["cells"] for each in cell.get("outputs", [])):
+        key = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        content = output.get("data", {}).get(_HIDDEN + "application/json")
+        if key is None or content is None:
+            continue
+        if key in found:
+            raise ValueError(f"{key!r} is recorded twice; give each number a key of its own")
+        found[key] = json.loads(content)
     return found
 
 
@@ -263,34 +239,29 @@ def beside(rows, caption, columns=("",), *, said=None, keep=True):
     """Record numbers, and show what was measured on real films beside this run.
 
     Args:
-        rows: dict label → (key, value) or (key, value, settings of :func:`record`), of several
-            columns a list of these, with None where there is nothing. A value is None where this
-            run has not measured it, or its images cannot have it.
+        rows: dict label → (key, value) or (key, value, settings of :func:`record`); of several
+            columns a list of these, or of None for nothing. A value is None where this run has
+            not measured it, or cannot.
         caption: of the table.
         columns: their names, where there are several.
         said: dict label → what the report says, as a column of its own.
-        keep: whether the numbers are recorded; False for a small show of a long measurement.
+        keep: record the numbers; False for a small show of a long measurement.
     """
     table = {}
     for label, cells in rows.items():
-        cells = cells if isinstance(cells, list) else [cells]
-        texts = [("–", "–") if cell is None else _both(*cell, keep=keep) for cell in cells]
-        there, here = zip(*texts, strict=True)
+        there, here = [], []
+        for cell in cells if isinstance(cells, list) else [cells]:
+            key, value, settings = (*(cell or (None, None)), None)[:3]
+            there.append("–" if cell is None else measured(key))
+            here.append("–" if value is None else (settings or {}).get("text") or str(value))
+            if keep and value is not None:
+                record(key, value, **settings or {})
         table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
-    heads = [f"{name}, {where}".removeprefix(", ") for where in ("real films", "this run")
-             for name in columns]  # fmt: skip
-    heads = [*(["the report"] if said else []), *heads]
+    heads = ["the report"] if said else []
+    for where in ("real films", "this run"):
+        heads += [f"{name}, {where}".removeprefix(", ") for name in columns]
     frame = pd.DataFrame.from_dict(table, orient="index", columns=heads)
     display(frame.style.set_caption(caption))
-
-
-def _both(key, value, settings=None, *, keep):
-    if value is None:
-        return measured(key), "–"
-    if keep:
-        record(key, value, **settings or {})
-    text = (settings or {}).get("text") or str(value)
-    return measured(key), text
 
 
 @cache
@@ -301,9 +272,9 @@ def report():
 
 @cache
 def results():
-    """The records of the last measurements on real images, as :func:`collect` returns them.
+    """The records of the last run on real images, as :func:`collect` returns them.
 
-    Those of the profile ``xray``, and of ``scratch`` what the other lacks.
+    They are of the profile ``xray``, and of ``scratch`` where that has none.
     """
     found = {}
     for name in ("scratch.json", "measured.json"):

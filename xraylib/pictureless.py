@@ -6,13 +6,11 @@ of where a pixel lies: move the pixels of all films about, in the same way, and 
 An average over a map of features has lost where in the film each of them was found.
 """
 
-import json
-
 import numpy as np
-from scipy.spatial.distance import pdist
 from sklearn.preprocessing import StandardScaler
 
-from xraylib import datasets, shortcuts
+from xraylib.data import datasets, manifest
+from xraylib.evaluation import shortcuts
 from xraylib.ledger import ROOT
 from xraylib.reduction import isometry
 
@@ -39,32 +37,14 @@ def distances(images):
     return found
 
 
-def averaged(images, source="efficientnet_lite0", weights="imagenet", **settings):
-    """A source model's last map of each film, averaged over the map.
-
-    Args:
-        images: uint8 (n, size, size, 3), of the source's own size.
-        source: "efficientnet_lite0" or "inception_v3".
-        weights: "imagenet", a path to a file, or None for random ones.
-        **settings: of its builder, such as scaling or seed, see :mod:`xraylib.models`.
-
-    Returns:
-        float16 (n, channels); of EfficientNet-Lite0 (n, 1280), 0..6.
-    """
-    from xraylib import models, training  # here, because they bring TensorFlow
-
-    network = models.SOURCES[source].build(weights=weights, **settings)
-    maps = training.features(network, images, progress=False)
-    return maps.mean(axis=(1, 2), dtype="float32").astype("float16")
-
-
-def features(images, seeds=range(5), **source):
+def features(images, build, weights="imagenet", seeds=range(5)):
     """Averaged features of whole films and of parts of them.
 
     Args:
-        images: uint8 (n, size, size, 3), of the source's own size.
+        images: uint8 (n, size, size, 3), of the backbone's own size.
+        build: function that builds the backbone, see :mod:`xraylib.models.backbones`.
+        weights: "imagenet", or a path to a file.
         seeds: of the random weights, one set each.
-        **source: source and weights, see :func:`averaged`.
 
     Returns:
         dict of float16 arrays (n, channels): "whole"; "rim", the outer fifth of the area;
@@ -72,46 +52,22 @@ def features(images, seeds=range(5), **source):
         whole films divided by 255 as in the report; and "random 0", …, of the random weights, in
         the order of the seeds.
     """
-    middle = datasets.resize(shortcuts.centre_crop(images, 0.1), images.shape[1], "bilinear")
-    return {
-        "whole": averaged(images, **source),
-        "rim": averaged(shortcuts.black_centre(images, 0.8), **source),
-        "without middle": averaged(shortcuts.black_centre(images, 0.5), **source),
-        "middle": averaged(middle, **source),
-        "scaling": averaged(images, scaling="report", **source),
-    } | {
-        f"random {k}": averaged(images, **source | {"weights": None}, seed=seed)
-        for k, seed in enumerate(seeds)
+    from xraylib.training.frozen import averaged  # here, because it brings Keras
+
+    parts = {
+        "whole": images,
+        "rim": shortcuts.black_centre(images, 0.8),
+        "without middle": shortcuts.black_centre(images, 0.5),
+        "middle": datasets.resize(
+            shortcuts.centre_crop(images, 0.1), images.shape[1], interpolation="bilinear"
+        ),
     }
-
-
-def write(name, provenance):
-    """Measure the films of "xray75" or "covid" and keep what comes out in ``results/``.
-
-    A file that has the same numbers up to rounding stays as it is.
-
-    Args:
-        name: of the set; its files must be there, see :func:`xraylib.datasets.load`.
-        provenance: dict, when and with what it was measured.
-
-    Raises:
-        DatasetError: see :func:`xraylib.datasets.load`.
-    """
-    found = distances(datasets.load(name, size=299).images)
-    found |= features(datasets.load(name, size=224).images)
-    path = ROOT / "results" / f"{name}.npz"
-    if path.is_file() and _same(read(name)[1], found):
-        return
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, provenance=json.dumps(provenance), **found)
-    partial.replace(path)
-
-
-def _same(old, new):
-    # Distances, not coordinates: an axis may point the other way.
-    return old.keys() == new.keys() and all(
-        np.allclose(pdist(old[key]), pdist(new[key]), rtol=0.01, atol=0.01) for key in new
-    )
+    model = build(weights)
+    found = {name: averaged(model, part) for name, part in parts.items()}
+    found["scaling"] = averaged(build(weights, scaling="report"), images)
+    for k, seed in enumerate(seeds):
+        found[f"random {k}"] = averaged(build(None, seed=seed), images)
+    return found
 
 
 def read(name):
@@ -128,7 +84,7 @@ def read(name):
     data = datasets.load(name, pictures=False)
     path = ROOT / "results" / f"{data.name}.npz"
     if not path.is_file():
-        raise datasets.DatasetError(
+        raise manifest.DatasetError(
             f"{path}: expected the numbers of {data.name!r}, found no file; `git checkout "
             "results` brings it back, `make results` measures it on the films"
         )
@@ -136,7 +92,7 @@ def read(name):
         found = {key: kept[key] for key in kept.files if key != "provenance"}
     lengths = {len(values) for values in found.values()}
     if lengths != {len(data)}:
-        raise datasets.DatasetError(
+        raise manifest.DatasetError(
             f"{path}: expected numbers of {len(data)} films, as the manifest has, got {lengths}; "
             "run `make results`"
         )

@@ -5,7 +5,6 @@ The theme's own would offer the executed copy, whose path no repository has.
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,12 +51,24 @@ def buttons(app, pagename, templatename, context, doctree):
         )  # fmt: skip
 
 
+def answered(text, name):
+    """The text of a notebook that asks on Colab for the repository, with its owner/name put in."""
+    asked = r"input\(.*https://github\.com/\.\.\.: ..?\)"
+    return re.sub(asked, lambda _: f'\\"https://github.com/{name}\\"', text)
+
+
 def notebooks(app, exception):
-    """What is downloaded is the notebook as it stands in the repository, without outputs."""
+    """What is downloaded is the notebook as it stands in the repository, without outputs.
+
+    Where the repository is known, the copy does not ask for it on Colab.
+    """
     copies = Path(app.outdir) / "_sources/chapters"
     if exception is None and app.builder.name == "html" and copies.is_dir():
+        name = app.config.chapter_buttons_repository
         for notebook in (Path(app.srcdir).parent / "notebooks").glob("[0-9]*.ipynb"):
-            shutil.copyfile(notebook, copies / notebook.name)
+            text = notebook.read_text(encoding="utf-8")
+            text = answered(text, name) if name else text
+            (copies / notebook.name).write_text(text, encoding="utf-8")
 
 
 def setup(app):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chapter_page import duration, machine
 
-from xraylib import datasets
+from xraylib.data import datasets, manifest
 
 INTRO = """\
 (about-run)=
@@ -89,9 +89,9 @@ def fingerprint(name, seed):
         for image in datasets.load("phantom", n=10, seed=seed).images:
             found.update(repr(image.shape).encode() + image.tobytes())
         return "computed, any number", found.hexdigest()
-    source = datasets.find(name)
-    manifest = source.manifest.read_bytes().replace(b"\r\n", b"\n")
-    return f"{len(source.table())} files", hashlib.sha256(manifest).hexdigest()
+    image_set = manifest.find(name)
+    table = image_set.manifest.read_bytes().replace(b"\r\n", b"\n")
+    return f"{len(image_set.table())} files", hashlib.sha256(table).hexdigest()
 
 
 def again(reproduced, provenance):

@@ -16,7 +16,7 @@ SHOWN = {
 
 def _score(record):
     """A Proportion, of a spread the median training's, and what to say of the trainings."""
-    from xraylib.evaluation import Proportion, Spread
+    from xraylib.evaluation.metrics import Proportion, Spread
 
     if record["kind"] == "spread":
         spread = Spread(tuple(record["values"]), record["n"])
@@ -30,8 +30,9 @@ def draw(records):
     import matplotlib.pyplot as plt
     import numpy as np
 
-    from xraylib import datasets, shortcuts
-    from xraylib.evaluation import Proportion
+    from xraylib.data import datasets
+    from xraylib.evaluation import shortcuts
+    from xraylib.evaluation.metrics import Proportion
 
     films = datasets.load("phantom", n=24, seed=0, size=512, interpolation="lanczos")
     film = films.images[np.flatnonzero(films.labels == 0)[8]]

@@ -14,6 +14,8 @@ ledger.record("data.people", people)
 
 # %% copies
 ledger.record("data.copies", len(same), copies)
+ledger.record("audit.pairs", len(near), str(len(near)))
+ledger.record("audit.identical", len(same), str(len(same)))
 
 # %% val_people
 ledger.record("data.val_people", val_people)

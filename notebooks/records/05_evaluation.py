@@ -10,7 +10,7 @@ spelt = {
     "all": "trained too",
 }
 ledger.record("eval.dataset", dataset, spelt.get(dataset, f"your images ({data.name})"))
-ledger.record("eval.source", source, f"{spelt[source]}, {spelt[trainable]}")
+ledger.record("eval.backbone", backbone, f"{spelt[backbone]}, {spelt[trainable]}")
 ledger.record("eval.seeds", cv_seeds, setting=True)
 ledger.record("eval.n", n)
 ledger.record("eval.people", len(set(data.groups)))
@@ -53,21 +53,16 @@ ledger.record("seed.se", float(sampling_sd), f"{sampling_sd:.1f}", tolerance=1)
 ledger.record("seed.between", float(between), f"{between:.2f}", tolerance=0.1)
 ledger.record("seed.halves", float(halves), f"{halves:.2f}", timing=True)
 
-# %% near
-ledger.record("audit.pairs", len(near), str(len(near)))
-ledger.record("audit.identical", int(near["identical"].sum()))
-
 # %% lost
-for model, arms in planted.items():
-    for name, counted in arms.items():
-        training_name, test_name = (part.split()[-1] for part in name.split(","))
-        arm = training_name if model == "plain" else f"{model}.{training_name}"
-        middle_one = counted.median
-        text = str(counted).replace("seeds", "dealings")
-        ledger.record(f"switch.{arm}.{test_name}", middle_one, text, tolerance=15)
-    fewer = int(np.median(lost[model]))
+for (model, trained, test), counts in planted.items():
+    arm = trained if model == "plain" else f"{model}.{trained}"
+    counted = Spread(tuple(counts), n_films)
+    text = str(counted).replace("seeds", "dealings")
+    ledger.record(f"switch.{arm}.{test}", counted.median, text, tolerance=15)
+for model, films_lost in lost.items():
+    fewer = int(np.median(films_lost))
     ledger.record(f"switch.lost.{model}", fewer, str(fewer), tolerance=8)
-ledger.record("switch.less", less, f"{less} of {dealings['dealings']}", timing=True)
+ledger.record("switch.less", less, f"{less} of {n_dealings}", timing=True)
 
 # %% two_of_two
 ledger.record("E4g.interval", list(two_of_two), str(two_of_two))

@@ -35,7 +35,7 @@ ledger.record("covid.repeated", several_times)
 
 # %% again
 ledger.record("E5.again", again)
-ledger.record("E5.again_majority", evaluation.majority(y_clean[test]))
+ledger.record("E5.again_majority", metrics.majority(y_clean[test]))
 ledger.record("covid.seeds", len(runs), setting=True)
 
 # %% moved
@@ -63,5 +63,5 @@ ledger.record("covid.beaten", beaten, f"{100 * beaten:.0f} %", tolerance=0.35)
 # %% recipe
 spelt = {"efficientnet_lite0": "EfficientNet-Lite0", "inception_v3": "Inception V3",
          "top": "frozen", "all": "trained too"}  # fmt: skip
-ledger.record("covid.source", source, f"{spelt[source]}, {spelt[trainable]}")
+ledger.record("covid.backbone", backbone, f"{spelt[backbone]}, {spelt[trainable]}")
 ledger.record("eval.epochs06", epochs, setting=True)

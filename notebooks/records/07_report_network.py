@@ -17,9 +17,7 @@ if whole:
     for key in recipes:
         against = validation.compare(crossed[key], crossed["pixels"]).difference
         ledger.record(f"net.{key}.minus_pixels", against, tolerance=0.06)
-        left, settled = crossed[key], crossed[f"{key}_settled"]
-        left = validation.CrossValidation(labels, left.scores[:1], left.fold[:1])
-        gain = validation.compare(settled, left).difference
+        gain = validation.compare(crossed[f"{key}_settled"], crossed[key]).difference
         ledger.record(f"net.{key}.settled_gain", gain, tolerance=0.06)
 
 # %% higher

@@ -1,0 +1,210 @@
+"""The rendered book in a real browser, opened from the disk: what a reader meets."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.book.browser import CHROMIUM, MISSING, PAGES, address, chromium
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason=MISSING),
+    pytest.mark.skipif(
+        not (PAGES / "index.html").exists(), reason="no rendered book here; run `make book`"
+    ),
+]
+FOUND = [*PAGES.glob("*.html"), *PAGES.glob("chapters/*.html")]
+ALL = sorted(path.relative_to(PAGES).as_posix() for path in FOUND)
+CHAPTERS = [page for page in ALL if re.match(r"chapters/\d", page)]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open a page without a network; the test fails if the page asks for one, or logs an error."""
+    complaints, contexts = [], []
+
+    def open_page(page, query="", **options):
+        context = browser.new_context(reduced_motion="reduce", **options)
+        contexts.append(context)
+        context.set_offline(True)
+        tab = context.new_page()
+        tab.on("request", lambda r: None if local(r.url) else complaints.append(f"asks {r.url}"))
+        tab.on("requestfailed", lambda r: complaints.append(f"misses {r.url}"))
+        tab.on("pageerror", lambda error: complaints.append(f"fails: {error}"))
+        tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        tab.goto(address(page) + query)
+        tab.wait_for_load_state("load")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def local(url):
+    return url.startswith(("file:", "data:", "blob:"))
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_page_needs_no_network_and_nothing_is_wider_than_a_phone(open_page, page):
+    tab = open_page(page, viewport={"width": 390, "height": 844})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+    assert tab.evaluate(broken) == []
+
+
+@pytest.mark.parametrize("page", [p for p in ALL if 'class="math' in (PAGES / p).read_text()])
+def test_mathematics_is_set(open_page, page):
+    tab = open_page(page)
+    tab.evaluate("MathJax.startup.promise.then(() => null)")
+    assert tab.locator("mjx-container").count() > 0
+    assert tab.locator("mjx-merror").all_inner_texts() == []
+    assert "\\(" not in tab.locator("article").inner_text()
+
+
+# axe takes half a minute for a long page: of code and rows that look alike, one is examined.
+# MathJax looks after its own mathematics.
+ONE_OF_A_KIND = """() => {
+  const seen = new Set();
+  document.querySelectorAll("mjx-container").forEach(each => each.remove());
+  document.querySelectorAll(".highlight, tbody tr").forEach(each => {
+    const looks = [...each.querySelectorAll("*")].map(e => `${e.localName}.${e.className}`);
+    looks.some(look => !seen.has(look)) ? looks.forEach(look => seen.add(look)) : each.remove();
+  });
+}"""
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_no_barrier_that_axe_calls_serious(open_page, page):
+    """axe-core's rules; in dark mode those of colour, as the rest is alike."""
+    tab = open_page(page, viewport={"width": 1400, "height": 900})
+    tab.evaluate(ONE_OF_A_KIND)
+    options = {"preload": False, "resultTypes": ["violations"]}
+    found = Axe().run(tab, options=options).response["violations"]
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
+    options["runOnly"] = ["color-contrast", "link-in-text-block"]
+    found += Axe().run(tab, options=options).response["violations"]
+    assert [
+        (each["id"], node["html"][:200], node["failureSummary"])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ] == []
+
+
+def test_dark_mode_keeps_figures_on_white(open_page):
+    tab = open_page(CHAPTERS[1], color_scheme="dark")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    ground = "images => images.map(image => getComputedStyle(image).backgroundColor)"
+    colours = tab.locator("figure img").evaluate_all(ground)
+    assert len(colours) >= 4 and set(colours) == {"rgb(255, 255, 255)"}
+    tab.get_by_role("button", name="Color mode").click()
+    assert tab.evaluate("document.documentElement.dataset.mode") != "auto"
+
+
+def test_search_finds_from_the_disk(open_page):
+    tab = open_page("search.html", query="?q=occlusion")
+    tab.locator("#search-results li").first.wait_for()
+    found = tab.locator("#search-results li").all_inner_texts()
+    assert any("Evaluation" in each for each in found)
+
+
+def natural(claim):
+    """E2 before E10, small and capital letters alike, as the page sorts."""
+    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", claim.lower())]
+
+
+def test_the_ledger_filters_and_sorts(open_page):
+    tab = open_page("chapters/ledger.html")
+    rows = tab.locator("table.ledger tbody tr:visible")
+    count = rows.count()
+    assert tab.locator(".ledger-tools output").inner_text() == f"{count} of {count} claims shown"
+    tab.get_by_label("Verdict").select_option("not supported")
+    few = rows.count()
+    assert 0 < few < count
+    verdicts = tab.locator("table.ledger tbody tr:visible td:nth-child(3)")
+    assert set(verdicts.all_inner_texts()) == {"not supported"}
+    tab.get_by_label("Verdict").select_option("all")
+    tab.get_by_label("Words").fill("plot CLASSES")
+    assert 0 < rows.count() < few
+    tab.get_by_label("Words").fill("no claim has these words")
+    assert rows.count() == 0
+    assert tab.get_by_role("heading", name="Model evaluation").is_hidden()
+    tab.get_by_label("Words").fill("")
+    tab.get_by_label("Section").select_option("3.5.1 Hierarchical clustering")
+    claims = tab.locator("table.ledger tbody tr:visible td:first-child")
+    before = sorted(claims.all_inner_texts(), key=natural)
+    head = tab.get_by_role("columnheader", name="Claim").first
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending" and claims.all_inner_texts() == before
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert claims.all_inner_texts() == before[::-1]
+
+
+def test_a_row_of_the_ledger_leads_to_the_cell_that_measured_it(open_page):
+    tab = open_page("chapters/ledger.html")
+    row = tab.locator("table.ledger tbody tr", has=tab.get_by_role("link", name="E4f", exact=True))
+    row.get_by_role("link", name="E4f", exact=True).click()
+    assert tab.url.endswith("05_evaluation.html#e4f")
+    box = tab.locator(".admonition", has=tab.locator("#e4f"))
+    assert "[[33, 0], [32, 0]]" in box.inner_text()
+
+
+def test_on_a_phone_a_row_of_the_ledger_is_a_card(open_page):
+    tab = open_page("chapters/ledger.html", viewport={"width": 390, "height": 844})
+    row = tab.locator("table.ledger tbody tr").first
+    lefts = {round(cell.bounding_box()["x"]) for cell in row.locator("td").all()}
+    assert len(lefts) == 1  # one below the other
+    labels = row.locator("td").evaluate_all("cells => cells.map(cell => cell.dataset.label)")
+    assert labels[0] == "Claim" and labels[-1] == "What the book finds"
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_solutions_wait_until_they_are_asked_for(open_page, page):
+    tab = open_page(page)
+    solutions = tab.locator("details", has=tab.get_by_text("Show a solution", exact=True))
+    assert solutions.count() >= 3
+    first = solutions.first
+    assert first.locator(".cell_input").is_hidden()
+    first.locator("summary").click()
+    assert first.locator(".cell_input").is_visible()
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_wide_figure_can_be_scrolled_by_keyboard_on_a_phone(open_page, page):
+    tab = open_page(page, viewport={"width": 390, "height": 844})
+    wide = tab.locator("figure .scroll[tabindex='0']")
+    assert wide.count() > 0
+    wide.first.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+def test_a_term_leads_to_the_glossary_and_the_index_back(open_page):
+    tab = open_page("chapters/01_theory.html")
+    tab.locator("article a:has(> .std-term)", has_text="dropout").first.click()
+    assert "glossary.html#term-" in tab.url.lower()
+    tab = open_page("genindex.html")
+    tab.locator("a[href*='01_theory.html#use-']").first.click()
+    tab.wait_for_load_state("load")
+    anchor = tab.url.split("#")[1]
+    assert tab.locator(f"[id='{anchor}']").count() == 1
+
+
+def test_previous_and_next_lead_through_the_whole_book(open_page):
+    tab = open_page("index.html")
+    seen = {"index.html"}
+    while tab.locator("a.right-next").count():
+        tab.locator("a.right-next").click()
+        tab.wait_for_load_state("load")
+        seen.add(tab.url.split("/html/")[1].split("#")[0])
+    assert seen == set(ALL) - {"search.html"}

@@ -1,0 +1,68 @@
+"""Networks as scikit-learn classifiers, as cross-validation calls them."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier
+
+from xraylib.data import datasets
+from xraylib.evaluation.validation import cross_validate
+from xraylib.models import builders
+from xraylib.training.classifier import NetworkClassifier, Recipe
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("phantom", n=24, seed=5, size=224)
+
+
+@pytest.mark.parametrize(
+    "recipe, prepared_as",
+    [
+        (Recipe(epochs=6, random_state=1), (24, 3, 7, 7, 1280)),
+        (Recipe(weights=None, trainable="all", epochs=1, random_state=1), (24, 224, 224, 3)),
+    ],
+    ids=["frozen", "all"],
+)
+def test_trains_and_scores_images_that_it_has_not_seen(data, recipe, prepared_as):
+    X = recipe.prepare(data.images, draws=2)
+    assert X.shape == prepared_as
+    train, labels, test = X[:18], data.labels[:18], X[18:]
+    recipe.fit(train, labels, validation=(test, data.labels[18:]))
+    assert len(recipe.history_["val_loss"]) == recipe.epochs
+    scores = recipe.predict_proba(test)
+    assert scores.shape == (6, 2) and scores.min() >= 0
+    np.testing.assert_allclose(scores.sum(1), 1)
+    np.testing.assert_array_equal(recipe.predict(test), scores[:, 1] >= 0.5)
+    # The same seed is the same network, and another training in between changes nothing.
+    other = clone(recipe).set_params(random_state=2).fit(train, labels)
+    again = clone(recipe).fit(train, labels)
+    np.testing.assert_allclose(again.predict_proba(test), scores, atol=2e-3)
+    np.testing.assert_allclose(recipe.predict_proba(test), scores, atol=1e-6)
+    assert np.abs(other.predict_proba(test) - scores).max() > 1e-4
+
+
+def test_it_is_a_classifier_that_travels():
+    recipe = Recipe(scaling="report", epochs=3)
+    assert is_classifier(recipe) and clone(recipe).get_params() == recipe.get_params()
+    assert recipe.get_params()["dtype"] == "float32"  # part of what a kept fold is known by
+    x, y = np.random.default_rng(0).normal(size=(20, 23)), np.arange(20) % 2
+    network = NetworkClassifier(builders.pca_network, epochs=2).fit(x, y)
+    there = pickle.loads(pickle.dumps(network))
+    np.testing.assert_array_equal(there.predict_proba(x), network.predict_proba(x))
+
+
+def test_what_a_training_gives_does_not_depend_on_how_many_run_beside_it():
+    """Each has one thread in a process of its own."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(30) % 2
+    x = rng.normal(size=(30, 23)) + labels[:, None]
+    network = NetworkClassifier(builders.pca_network, epochs=3)
+    found = []
+    for n_jobs in (2, 3):
+        with joblib.parallel_config(n_jobs=n_jobs):
+            crossed = cross_validate(network, x, labels, None, seeds=2, folds=3, progress=False)
+        found.append(crossed.scores)
+    np.testing.assert_array_equal(*found)

@@ -1,0 +1,255 @@
+"""Training, on phantoms and a small real network."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from xraylib.data import datasets
+from xraylib.models import builders
+from xraylib.training import fitting, frozen, saving
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("phantom", n=24, seed=5, size=224)
+
+
+@pytest.fixture
+def network():
+    def build(trainable="top", **settings):
+        return builders.report_network(
+            "efficientnet_lite0", trainable=trainable, seed=1, **settings
+        )
+
+    return build
+
+
+def moving(model):
+    """Copies of every running mean and variance of the backbone."""
+    names = [layer.name for layer in model.layers]
+    backbone = model.layers[: names.index("features")]
+    return [w.numpy() for layer in backbone for w in layer.non_trainable_weights]
+
+
+def test_frozen_training_learns_and_leaves_the_backbone_alone(data, network):
+    model = network()
+    backbone = keras.Model(model.input, model.get_layer("features").output)
+    before = [w.numpy() for w in backbone.weights]
+    history = fitting.fit(
+        model, data.images[:18], data.labels[:18],
+        validation=(data.images[18:], data.labels[18:]),
+        epochs=8, draws=3, learning_rate=1e-3, progress=False,
+    )  # fmt: skip
+    assert set(history) == {"loss", "accuracy", "mae", "val_loss", "val_accuracy", "val_mae"}
+    assert all(len(values) == 8 for values in history.values())
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    for old, new in zip(before, backbone.weights, strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
+    scores = fitting.predict(model, data.images[18:])
+    assert scores.shape == (6,) and scores.dtype == "float64"
+    # The model that was handed in is the one that learned: same loss as the history's last.
+    labels = data.labels[18:]
+    loss = -np.mean(np.log(np.where(labels == 1, scores, 1 - scores)))
+    assert loss == pytest.approx(history["val_loss"][-1], rel=0.05)
+
+
+def test_training_all_changes_the_backbone(data, network):
+    model = network(trainable="all", weights=None)
+    before = model.get_layer("stem_conv").get_weights()[0]
+    statistics = moving(model)
+    fitting.fit(model, data.images[:10], data.labels[:10], epochs=1, progress=False)
+    assert not np.array_equal(before, model.get_layer("stem_conv").get_weights()[0])
+    assert not np.array_equal(statistics[0], moving(model)[0])
+
+
+def test_settled_averages_are_those_of_the_images_and_nothing_else_moves(data, network):
+    model = network("all", weights=None)
+    norm = next(x for x in model.layers if isinstance(x, keras.layers.BatchNormalization))
+    incoming = keras.Model(model.input, norm.input)(data.images[:18].astype("float32")).numpy()
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    fitting.settle(model, data.images[:18])
+    np.testing.assert_allclose(norm.moving_mean, incoming.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, incoming.var((0, 1, 2)), rtol=1e-3)
+    moved = {w.name for w in model.weights if not np.array_equal(w, before[w.path])}
+    assert moved == {"moving_mean", "moving_variance"} and norm.momentum == 0.99
+
+    still = network()
+    averages = moving(still)
+    fitting.settle(still, data.images[:18])
+    assert all(map(np.array_equal, averages, moving(still)))
+
+
+def test_same_seed_same_scores(data, network):
+    scores = []
+    for seed in (3, 3, 4):
+        model = network(weights=None)
+        fitting.fit(
+            model, data.images[:8], data.labels[:8],
+            epochs=2, draws=2, learning_rate=1e-4, seed=seed, progress=False,
+        )  # fmt: skip
+        scores.append(fitting.predict(model, data.images[:8]))
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
+    assert np.abs(scores[0] - scores[2]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "n, sizes", [(10, [5, 5]), (11, [5, 6]), (12, [5, 5, 2]), (1, [1]), (5, [5])]
+)
+def test_batches_are_shuffled_anew_and_none_is_of_a_single_image(n, sizes):
+    """Keras repeats the first epoch's order on arrays (seeded); and batch normalisation would turn
+    a batch of one image into zeros."""
+    x = np.arange(n, dtype="float32")[:, None]
+    batches = fitting._batches(x, x, 3, 5, seed=0)
+    orders = []
+    for epoch in range(3):
+        made = list(batches(epoch))
+        assert [len(labels) for _, labels in made] == sizes
+        assert all((images == labels).all() for images, labels in made)
+        orders.append(np.concatenate([images for images, _ in made])[:, 0].tolist())
+        assert sorted(orders[-1]) == list(range(n))
+    assert n == 1 or len(set(map(tuple, orders))) == 3
+    again = np.concatenate([images for images, _ in batches(1)])[:, 0].tolist()
+    assert again == orders[1]
+
+
+def test_each_epoch_takes_another_version_of_an_image_and_never_the_plain_one():
+    x = (np.arange(6)[:, None] + 10 * np.arange(5)[None])[..., None]  # tens: the version
+    batches = fitting._batches(x, np.zeros((6, 1)), 6, 4, seed=0, versions=True)
+    taken = [np.concatenate([images for images, _ in batches(k)])[:, 0] for k in range(6)]
+    for image in range(6):
+        versions = [int(v) // 10 for epoch in taken for v in epoch if v % 10 == image]
+        assert sorted(versions[:4]) == [1, 2, 3, 4] and len(versions) == 6
+    other = fitting._batches(x, np.zeros((6, 1)), 6, 4, seed=1, versions=True)
+    assert sorted(np.concatenate([a for a, _ in other(0)])[:, 0]) != sorted(taken[0])
+
+
+def test_cached_draws_are_augmented_versions(data, network):
+    model = network(weights=None)
+    plain = frozen.features(model, data.images[:4], progress=False)
+    drawn = frozen.features(model, data.images[:4], draws=2, seed=1, progress=False)
+    assert plain.shape == (4, 7, 7, 1280) and drawn.shape == (4, 3, 7, 7, 1280)
+    assert plain.dtype == "float16"
+    np.testing.assert_array_equal(drawn[:, 0], plain)
+    assert not np.array_equal(drawn[:, 1], drawn[:, 2])
+    assert not np.array_equal(drawn[:, 1], plain)
+    same, other = (
+        frozen.features(model, data.images[:4], draws=2, seed=s, progress=False) for s in (1, 2)
+    )
+    np.testing.assert_array_equal(drawn, same)
+    assert not np.array_equal(drawn[:, 1:], other[:, 1:])
+    # Alone or in company, an image's features are the same: else something of the test images
+    # would reach the training images. And a black image stays black however it is turned.
+    alone = frozen.features(model, data.images[:1], progress=False)
+    np.testing.assert_allclose(alone[0], plain[0], rtol=0.01, atol=0.01)
+    black = frozen.features(model, np.zeros_like(data.images[:1]), draws=1, progress=False)
+    np.testing.assert_allclose(black[0, 1], black[0, 0], rtol=0.01, atol=0.01)
+
+
+def test_bad_input_is_refused_before_any_work(data, network):
+    model = network(weights=None)
+    images, labels = data.images[:4], data.labels[:4]
+    with pytest.raises(ValueError, match="scaled"):
+        fitting.fit(model, images / 255, labels)
+    with pytest.raises(ValueError, match="label of 0 or 1"):
+        fitting.fit(model, images, labels + 1)
+    with pytest.raises(ValueError, match="4 images"):
+        fitting.fit(model, images, labels[:3])
+    with pytest.raises(ValueError, match="epochs=0"):
+        fitting.fit(model, images, labels, epochs=0)
+    with pytest.raises(ValueError, match="scaled"):
+        fitting.fit(model, images, labels, validation=(images / 255, labels))
+
+
+def test_trains_in_bfloat16_and_leaves_the_readers_precision_alone(data, network):
+    model = network(dtype="mixed_bfloat16")
+    fitting.fit(model, data.images[:8], data.labels[:8], epochs=2, draws=1, progress=False)
+    scores = fitting.predict(model, data.images[:8])
+    assert scores.dtype == "float64" and scores.min() >= 0 and scores.max() <= 1
+    assert keras.config.dtype_policy().name == "float32"
+    assert keras.layers.Dense(1).dtype_policy.name == "float32"
+
+
+def test_saved_model_comes_back_with_labels_and_scaling(data, network, tmp_path):
+    model = network()
+    path = tmp_path / "model.keras"
+    resized = {"interpolation": "bilinear", "keep_aspect": True}
+    names = ["chest", "abdomen"]
+    saving.save(model, path, class_names=names, trained_on="24 phantoms", **resized)
+    again, card = saving.load(path)
+    assert card == {"class_names": names, "trained_on": "24 phantoms"} | resized
+    assert [p.name for p in tmp_path.iterdir()] == ["model.keras"]
+    scores = fitting.predict(model, data.images[:3])
+    np.testing.assert_array_equal(fitting.predict(again, data.images[:3]), scores)
+
+
+@pytest.mark.parametrize(
+    "head", [("softmax", 2), ("linear", 1), ("softmax", 3)], ids=["two units", "logit", "three"]
+)
+def test_other_heads_are_refused_at_every_door(data, head, tmp_path):
+    """Of two units the first would be printed as the score of class 1: the label inverted."""
+    base = builders.part(builders.report_network("efficientnet_lite0", None), None, "features")
+    x = keras.layers.GlobalAveragePooling2D()(base.output)
+    model = keras.Model(base.input, keras.layers.Dense(head[1], head[0])(x))
+    path = tmp_path / "m.keras"
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xraylib.json", json.dumps({"class_names": ["a", "b"]}))
+    for call in (
+        lambda: fitting.fit(model, data.images[:4], data.labels[:4]),
+        lambda: fitting.predict(model, data.images[:4]),
+        lambda: saving.save(model, tmp_path / "n.keras", class_names="ab", trained_on=""),
+        lambda: saving.load(path),
+    ):
+        with pytest.raises(ValueError, match="ends in a Dense layer of one sigmoid unit"):
+            call()
+    assert not (tmp_path / "n.keras").exists()
+
+
+def test_saving_in_the_wrong_place_leaves_nothing(network, tmp_path):
+    model = network(weights=None)
+    with pytest.raises(ValueError, match=r"\.keras"):
+        saving.save(model, tmp_path / "m.h5", class_names=("a", "b"), trained_on="")
+    with pytest.raises(ValueError, match="two class names"):
+        saving.save(model, tmp_path / "m.keras", class_names=("a",), trained_on="")
+    with pytest.raises(OSError):
+        saving.save(model, tmp_path / "no" / "m.keras", class_names=("a", "b"), trained_on="")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        saving.load(tmp_path / "absent.keras")
+    text = tmp_path / "text.keras"
+    text.write_text("hello")
+    with pytest.raises(ValueError, match="no such archive"):
+        saving.load(text)
+    bare = tmp_path / "bare.keras"
+    with zipfile.ZipFile(bare, "w") as archive:
+        archive.writestr("other", "x")
+    with pytest.raises(ValueError, match="without labels"):
+        saving.load(bare)
+    broken = tmp_path / "broken.keras"
+    with zipfile.ZipFile(broken, "w") as archive:
+        archive.writestr("xraylib.json", json.dumps({"class_names": ["a", "b"], "trained_on": ""}))
+    with pytest.raises(ValueError, match="cannot read this model"):
+        saving.load(broken)
+
+
+def test_a_top_on_features_that_were_computed_before_learns_the_same(data, network):
+    """Cross-validation runs the backbone once; the top must be the one that fit would train."""
+    model = network()
+    kept = dict(epochs=4, seed=3, progress=False)
+    fitting.fit(model, data.images, data.labels, draws=2, **kept)
+    X = frozen.features(model, data.images, draws=2, seed=3, progress=False)
+    top = builders.report_top(X.shape[2:], seed=1)
+    history = fitting.fit(top, X, data.labels, validation=(X, data.labels), **kept)
+    scores = fitting.predict(top, X)
+    np.testing.assert_allclose(scores, fitting.predict(model, data.images), atol=1e-3)
+    assert len(history["val_loss"]) == 4
+    with pytest.raises(ValueError, match=r"shape \(n, 7, 7, 1280\).*got \(24, 9\)"):
+        fitting.fit(top, np.zeros((24, 9)), data.labels)
+    with pytest.raises(ValueError, match="one label of 0 or 1 for each of the 24"):
+        fitting.fit(top, X, data.labels[:-1])

@@ -1,0 +1,207 @@
+"""Tests of what tells the classes apart besides anatomy, and of what a model makes of it.
+
+Each test hides the anatomy, or most of it, and keeps a suspect: if a small classifier can still
+tell the classes apart, a network could too. A suspect is a shortcut only if it has nothing to do
+with the body, as the size of a file or a letter; the rim and the middle of a film show anatomy
+too. A score near chance does not clear a data set; it says that this suspect, seen in this way,
+gives nothing away.
+"""
+
+import math
+
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.spatial import KDTree
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+from tqdm import tqdm
+
+from xraylib.data import datasets
+from xraylib.evaluation.validation import cross_validate
+
+
+def black_centre(images, share=0.5):
+    """Black out the middle of each image and keep the rim.
+
+    Args:
+        images: array (n, h, w, 3), or list of (h, w, 3) arrays of any sizes.
+        share: of the area, 0..1, that the black box covers; it has the shape of the image.
+
+    Returns:
+        New images, an array for an array and a list for a list.
+
+    Raises:
+        ValueError: images of another shape, or a share out of range.
+    """
+    _check(images, share)
+    whole_array = isinstance(images, np.ndarray)
+    out = images.copy() if whole_array else [image.copy() for image in images]
+    for image in out:
+        image[_box(image.shape, share)] = 0
+    return out
+
+
+def centre_crop(images, share=0.1):
+    """Keep the middle of each image and drop the rim.
+
+    Args:
+        images: array (n, h, w, 3), or list of (h, w, 3) arrays of any sizes.
+        share: of the area, 0..1, that is kept, one pixel at least; it has the shape of the image.
+
+    Returns:
+        New images, an array for an array and a list for a list.
+
+    Raises:
+        ValueError: images of another shape, or a share out of range.
+    """
+    _check(images, share)
+    if isinstance(images, np.ndarray):
+        return images[(slice(None), *_box(images.shape[1:], share, least=1))].copy()
+    return [image[_box(image.shape, share, least=1)].copy() for image in images]
+
+
+def _check(images, share=0.5):
+    if not 0 <= share <= 1:
+        raise ValueError(f"share: expected a share of the area from 0 to 1, got {share!r}")
+    if isinstance(images, np.ndarray) and (images.ndim != 4 or images.shape[-1] != 3):
+        raise ValueError(
+            f"expected images (n, h, w, 3), got {images.shape}; for one image pass [image]"
+        )
+    for i, image in enumerate(images):
+        if np.ndim(image) != 3 or image.shape[-1] != 3 or image.size == 0:
+            raise ValueError(f"image {i}: expected the shape (h, w, 3), got {np.shape(image)}")
+
+
+def _box(shape, share, least=0):
+    """Rows and columns of the central box of this share of the area, with equal margins."""
+    slices = []
+    for side in shape[:2]:
+        margin = int(side * (1 - math.sqrt(share)) / 2)
+        kept = side - 2 * margin if share else least
+        slices.append(slice((side - kept) // 2, (side - kept) // 2 + kept))
+    return tuple(slices)
+
+
+def thumbnails(images, size=16):
+    """Grey values of each image at size × size pixels, averaged over the area and the channels.
+
+    Args:
+        images: uint8 array (n, h, w, 3), or list of (h, w, 3).
+        size: side in pixels.
+
+    Returns:
+        float64 (n, size²), 0..1.
+    """
+    small = datasets.resize(images, size, "bilinear").mean(axis=-1)
+    return small.reshape(len(small), -1) / 255
+
+
+def metadata_only(data, metadata, *, folds=5, seed=0):
+    """How many images a small decision tree gets right that sees no pixel.
+
+    Args:
+        data: Dataset of two classes or more.
+        metadata: columns of ``data.table`` for a tree of depth 3. Columns of numbers stay numbers;
+            others are categories. Whether a value is missing (NaN, None, an empty cell) is one of
+            the things that the tree sees: what was left blank for one class only is a shortcut
+            itself.
+        folds: of the cross-validation, by groups.
+        seed: of the folds and of the tree.
+
+    Returns:
+        metrics.Proportion.
+
+    Raises:
+        ValueError: unknown columns, the label among them, or too few groups.
+    """
+    columns = _metadata(data, metadata)
+    return cross_validate(
+        _tree(columns), columns, data.labels, data.groups, seeds=[seed], folds=folds, progress=False
+    ).spread.median
+
+
+def _metadata(data, names):
+    """The columns as floats, or as str with a category for what is missing."""
+    known = [column for column in data.table.columns if column != "label"]
+    unknown = [name for name in names if name not in known]
+    if isinstance(names, str) or unknown:
+        got = repr(names) if isinstance(names, str) else unknown
+        raise ValueError(f"metadata: expected some of the columns {known}, got {got}")
+    columns = {}
+    for name in names:
+        values = data.table[name].replace(r"^\s*$", np.nan, regex=True)
+        numbers = pd.to_numeric(values, errors="coerce").astype(float)
+        text = values.astype(object).where(values.notna(), "(missing)").astype(str)
+        all_numbers = (numbers.notna() == values.notna()).all() and values.notna().any()
+        # Trees take no infinite numbers, but a very large one.
+        columns[name] = numbers.clip(-1e30, 1e30) if all_numbers else text.astype(object)
+    return pd.DataFrame(columns)
+
+
+def _tree(columns):
+    numbers = [name for name in columns if columns[name].dtype.kind == "f"]
+    others = [name for name in columns if name not in numbers]
+    # The median, and a column of its own that says where it was put in.
+    fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return make_pipeline(
+        ColumnTransformer([("numbers", fill, numbers), ("others", encode, others)]),
+        DecisionTreeClassifier(max_depth=3),
+    )
+
+
+def near_duplicates(data, distance=8):
+    """Pairs of images that look alike to a perceptual hash.
+
+    The hash keeps 64 signs of the coarse structure. Copies that were compressed or resized are up
+    to 6 apart; nine of ten that were brightened up to 8, that lost 2 % at each side up to 8, that
+    got an arrow up to 10. In the 75 X-rays and in the COVID-19 set no two people are closer than
+    10. Not found are mirrored, inverted or strongly cropped copies, and most other films of one
+    person.
+
+    Args:
+        data: Dataset of uint8 images.
+        distance: the largest number of signs, 0..64, in which a pair may differ; always even.
+
+    Returns:
+        pandas.DataFrame, a row a pair, the most alike first: first and second (names), distance,
+        identical (the same pixels), same_group, same_split (bool), labels (such as "chest, chest").
+
+    Raises:
+        ValueError: images that are not uint8 (h, w, 3), or a distance out of range.
+
+    Source: ``imagehash.phash`` (Zauner 2010): the signs, about their median, of the lowest 8 × 8
+    frequencies of the discrete cosine transform of 32 × 32 grey pixels.
+    """
+    whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
+    if not whole or not 0 <= distance <= 64:
+        raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
+    _check(data.images)
+    bits = np.zeros((len(data), 64), bool)
+    for i, image in enumerate(tqdm(data.images, desc="hash", leave=False, disable=None)):
+        if image.dtype != np.uint8:
+            raise ValueError(f"image {i}: expected uint8, got {image.dtype}")
+        bits[i] = imagehash.phash(Image.fromarray(image)).hash.ravel()
+    pairs = KDTree(bits).query_pairs(distance, p=1, output_type="ndarray")
+    apart = (bits[pairs[:, 0]] != bits[pairs[:, 1]]).sum(axis=1)
+    first, second = pairs[np.lexsort((pairs[:, 1], pairs[:, 0], apart))].T
+    names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
+    same = [
+        np.array_equal(data.images[i], data.images[j]) for i, j in zip(first, second, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "first": names[first],
+            "second": names[second],
+            "distance": np.sort(apart),
+            "identical": np.array(same, bool),
+            "same_group": data.groups[first] == data.groups[second],
+            "same_split": data.split[first] == data.split[second],
+            "labels": [", ".join(two) for two in np.stack([classes[first], classes[second]], 1)],
+        }
+    )

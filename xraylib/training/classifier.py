@@ -1,0 +1,152 @@
+"""Networks as scikit-learn classifiers, for cross-validation.
+
+Chapters 05 (evaluation) and 06 (COVID-19) train the same networks many times, on other images, in
+other folds, with other seeds. What is built and compiled for one training serves all that follow in
+the process.
+"""
+
+import functools
+import inspect
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from xraylib.models import builders
+from xraylib.models.random_weights import initialise
+from xraylib.training import fitting, frozen
+
+
+@functools.lru_cache(maxsize=4)
+def _built(build, settings):
+    """One network a process for these settings, and the weights that it started with."""
+    model = build(**dict(settings), seed=0)
+    return model, model.get_weights()
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """A network of :mod:`xraylib.models.builders` as a scikit-learn classifier of two classes.
+
+    Args:
+        build: function of a seed that returns a Keras model; one that can be imported, such as
+            ``builders.pca_network``, so that other processes find it.
+        epochs, batch_size, learning_rate: see :func:`xraylib.training.fitting.fit`.
+        random_state: integer; of weights, order, dropout and augmentation.
+
+    Attributes:
+        classes_: array([0, 1]).
+        history_: what :func:`xraylib.training.fitting.fit` returns.
+        weights_: list of arrays, of the trained network.
+    """
+
+    def __init__(self, build, *, epochs=20, batch_size=5, learning_rate=1e-4, random_state=0):
+        self.build = build
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _network(self, shape):
+        """The network that takes X of this shape, and what it starts with."""
+        return _built(self.build, ())
+
+    def fit(self, X, y, validation=None):
+        """Train from the start.
+
+        Args:
+            X: (n, ...), see :func:`xraylib.training.fitting.fit`.
+            y: (n,) of 0 and 1.
+            validation: (X, y) to measure after each epoch into ``history_``, or None.
+
+        Returns:
+            The classifier.
+
+        Raises:
+            ValueError: bad input, see :func:`xraylib.training.fitting.fit`.
+        """
+        X = np.asarray(X)
+        model, start = self._network(X.shape)
+        model.set_weights(start)
+        initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
+        settings = ("epochs", "batch_size", "learning_rate")
+        self.history_ = fitting.fit(
+            model, X, y, validation=validation, seed=self.random_state, progress=False,
+            **{name: getattr(self, name) for name in settings},
+        )  # fmt: skip
+        if getattr(self, "settle", False):
+            fitting.settle(model, X, seed=self.random_state)
+        self.weights_, self.classes_ = model.get_weights(), np.array([0, 1])
+        return self
+
+    def predict_proba(self, X):
+        """Scores of both classes, float64 (n, 2) in 0..1; of versions the plain one's."""
+        X = np.asarray(X)
+        model, _ = self._network(X.shape)
+        model.set_weights(self.weights_)
+        scores = fitting.predict(model, X)
+        return np.stack([1 - scores, scores], axis=1)
+
+    def predict(self, X):
+        """Classes, int64 (n,); a score of 0.5 is class 1."""
+        return (self.predict_proba(X)[:, 1] >= 0.5).astype(np.int64)
+
+
+class Recipe(NetworkClassifier):
+    """The report's network (section 4) with all its settings, on what :meth:`prepare` makes.
+
+    Args:
+        backbone, weights, scaling, trainable, dtype: see
+            :func:`xraylib.models.builders.report_network`.
+        epochs, batch_size, learning_rate: see :func:`xraylib.training.fitting.fit`.
+        settle: after the training, :func:`xraylib.training.fitting.settle` on what it was trained
+            on.
+        random_state: integer; of weights, order, dropout and augmentation.
+    """
+
+    def __init__(
+        self,
+        backbone="efficientnet_lite0",
+        weights="imagenet",
+        scaling="backbone",
+        trainable="top",
+        dtype="float32",
+        *,
+        epochs=20,
+        batch_size=5,
+        learning_rate=1e-4,
+        settle=False,
+        random_state=0,
+    ):
+        given = locals()
+        for name in inspect.signature(type(self)).parameters:
+            setattr(self, name, given[name])
+
+    def network(self):
+        """(model, start): the whole network, one a process for these settings, and its weights as
+        they were when it was built; its backbone as it is used here."""
+        names = ("backbone", "weights", "trainable", "scaling", "dtype")
+        settings = tuple((name, getattr(self, name)) for name in names)
+        return _built(builders.report_network, settings)
+
+    def prepare(self, images, *, draws=10, seed=0):
+        """What the network is trained on, made once for all folds and seeds.
+
+        Args:
+            images: (n, size, size, 3), 0..255.
+            draws: augmented versions of an image where the backbone is frozen.
+            seed: of the augmentation.
+
+        Returns:
+            With a frozen backbone its features, see :func:`xraylib.training.frozen.features`;
+            otherwise the images as they are.
+        """
+        if self.trainable == "all":
+            return np.asarray(images)
+        network, _ = self.network()
+        if self.weights is None:
+            initialise(network, seed)
+        return frozen.features(network, images, draws=draws, seed=seed)
+
+    def _network(self, shape):
+        if self.trainable == "all":
+            return self.network()
+        return _built(builders.report_top, (("shape", shape[-3:]),))

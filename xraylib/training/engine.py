@@ -1,0 +1,142 @@
+"""A network's steps, compiled once: many trainings of one network in one process.
+
+Of a small training, building and compiling the network takes most. Here both are done once for a
+network; a training starts with weights, dropout and optimiser set anew, and gives what
+``keras.Model.fit`` gives from the same start on the same batches. Chapter 05 (evaluation) trains
+hundreds of networks in this way.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # as Keras' Adam has them
+
+
+class _Program:
+    """One step of training and one of scoring for a model; Adam's averages between steps."""
+
+    def __init__(self, model):
+        self.trained = [variable.value for variable in model.trainable_variables]
+        self.averages = None  # made by the first training: who only scores needs none
+        self.steps = tf.Variable(0.0, trainable=False)
+        batch = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        labels, rate = tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
+        # XLA halves the time of dense layers on a processor, and doubles that of convolutions.
+        convolutions = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
+        dense = not any(isinstance(layer, convolutions) for layer in model.layers)
+
+        @tf.function(input_signature=[batch, labels, rate], jit_compile=dense)
+        def step(x, y, rate):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.trained)
+                scores = model(x, training=True)
+                losses = keras.losses.binary_crossentropy(y, scores)
+                loss = tf.reduce_mean(losses)
+            gradients = tape.gradient(loss, self.trained)
+            self.steps.assign_add(1.0)
+            powers = {"beta1_power": BETA_1**self.steps, "beta2_power": BETA_2**self.steps}
+            settings = powers | {"beta1": BETA_1, "beta2": BETA_2, "epsilon": EPSILON, "lr": rate}
+            # One operation a weight; Keras' own takes ten, and most of a small step's time.
+            for value, m, v, gradient in zip(self.trained, *self.averages, gradients, strict=True):
+                tf.raw_ops.ResourceApplyAdam(
+                    var=value.handle, m=m.handle, v=v.handle, grad=gradient, **settings
+                )
+            return _sums(y, scores, losses)
+
+        @tf.function(input_signature=[batch])
+        def score(x):
+            return model(x, training=False)
+
+        self.step, self.score = step, score
+
+    def start(self):
+        """Forget what an earlier training left behind."""
+        self.steps.assign(0.0)
+        if self.averages is None:
+            self.averages = [
+                [tf.Variable(tf.zeros_like(value), trainable=False) for value in self.trained]
+                for _ in range(2)
+            ]
+        for average in (*self.averages[0], *self.averages[1]):
+            average.assign(tf.zeros_like(average))
+
+
+def _sums(y, scores, losses):
+    right = tf.cast((scores >= 0.5) == (y >= 0.5), tf.float32)
+    return tf.stack([tf.reduce_sum(part) for part in (losses, right, tf.abs(y - scores))])
+
+
+def _program(model):
+    """The compiled steps of a model, kept with it; made anew where other weights are trained now.
+
+    Raises:
+        ValueError: inside the scope of a distribution strategy, which a step of its own would miss.
+    """
+    if tf.distribute.has_strategy():
+        raise ValueError(
+            "training and scoring run on one device, but this is the scope of "
+            f"{type(tf.distribute.get_strategy()).__name__}: leave the scope, or train with Keras' "
+            "own compile and fit"
+        )
+    kept = vars(model).get("_program")  # not setattr: Keras would track it, and save it
+    trained = [variable.value for variable in model.trainable_variables]
+    if kept is None or [id(v) for v in kept.trained] != [id(v) for v in trained]:
+        kept = vars(model)["_program"] = _Program(model)
+    return kept
+
+
+def train(model, batches, *, epochs, learning_rate, validation=None, progress=False):
+    """Train with Adam on binary cross-entropy.
+
+    Args:
+        model: Keras model with one output unit, a probability; trained in place, from its weights
+            and dropout as they are.
+        batches: function from the number of an epoch to an iterable of (x, y): float32 arrays
+            (m, ...) and (m, 1).
+        epochs: how many.
+        learning_rate: of Adam.
+        validation: (x, y) to measure after each epoch, or None.
+        progress: show a bar on stderr.
+
+    Returns:
+        dict of lists, one value an epoch: loss, accuracy, mae; with validation also val_loss, ...
+        Training values are means over the epoch's images as they were trained on.
+    """
+    program = _program(model)
+    program.start()
+    rate = tf.constant(learning_rate, tf.float32)
+    names = ("loss", "accuracy", "mae")
+    history = {name: [] for name in names}
+    history |= {f"val_{name}": [] for name in names if validation is not None}
+    for epoch in tqdm(range(epochs), desc="training", unit="epoch", disable=not progress):
+        sums, count = [], 0
+        for x, y in batches(epoch):
+            sums.append(program.step(x, y, rate))
+            count += len(y)
+        means = np.sum([part.numpy() for part in sums], axis=0, dtype=float) / count
+        if validation is not None:
+            y = validation[1]
+            scores = tf.constant(score(model, validation[0])[:, None], tf.float32)
+            losses = keras.losses.binary_crossentropy(y, scores)
+            means = [*means, *(_sums(y, scores, losses).numpy() / len(y))]
+        for name, mean in zip(history, means, strict=True):
+            history[name].append(float(mean))
+    return history
+
+
+def score(model, x, *, batch_size=16):
+    """What a model says, without dropout.
+
+    Args:
+        model: Keras model with one output unit.
+        x: (n, ...) array.
+        batch_size: images a call.
+
+    Returns:
+        float64 (n,).
+    """
+    call, starts = _program(model).score, range(0, len(x), batch_size)
+    scores = [call(np.asarray(x[i : i + batch_size], np.float32)).numpy() for i in starts]
+    return np.concatenate(scores)[:, 0].astype(np.float64)

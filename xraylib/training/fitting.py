@@ -1,0 +1,209 @@
+"""Train a network, and score with it.
+
+Chapter 04 (transfer learning) explains the two ways of training that :func:`fit` knows.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from xraylib.data.images import check_images
+from xraylib.models import builders
+from xraylib.training import augmentation, engine, frozen
+
+
+def fit(
+    model,
+    images,
+    labels,
+    *,
+    validation=None,
+    epochs=20,
+    batch_size=5,
+    learning_rate=1e-4,
+    draws=10,
+    seed=0,
+    progress=True,
+):
+    """Train a network with Adam on binary cross-entropy, as section 4.2 of the report.
+
+    Images are augmented as in the report; what is no image is not. Where the backbone is frozen it
+    runs once over ``draws`` augmented versions of each image, and the top alone is trained. A
+    backbone that is trained too sees a new version of each image in each epoch. Validation images
+    are never augmented. A training starts from the model's weights, with fresh averages of Adam's;
+    to train a model once more from the start, see :mod:`xraylib.models.random_weights`.
+
+    Args:
+        model: ends in one sigmoid unit; trained in place, not compiled.
+        images: what the model takes. A report network: (n, size, size, 3), 0..255, uint8 or
+            float32. A top: features (n, 1 + draws, h, w, channels) as
+            :func:`xraylib.training.frozen.features` gives them, of which each epoch takes an
+            augmented one of each image; or (n, h, w, channels). Others: (n, ...) numbers.
+        labels: (n,) of 0 and 1.
+        validation: (images, labels) to measure after each epoch, or None.
+        epochs: passes over the images.
+        batch_size: images a step; the report takes 5.
+        learning_rate: of Adam; the report takes 1e-4.
+        draws: augmented versions of an image where the backbone is frozen.
+        seed: of the order and of the augmentation.
+        progress: show bars on stderr.
+
+    Returns:
+        dict of lists, one value an epoch: loss, accuracy, mae and, with validation images, the
+        same with the prefix val_. As in Keras the training values are means over the steps of
+        the epoch, with dropout on and images augmented; the validation values are not.
+
+    Raises:
+        ValueError: another model, images out of range or shape, labels other than 0 and 1, or
+            lengths differ.
+    """
+    if epochs < 1 or batch_size < 1 or draws < 1:
+        raise ValueError(
+            "epochs, batch_size and draws must be 1 or more, got "
+            f"epochs={epochs}, batch_size={batch_size}, draws={draws}"
+        )
+    images, labels = _checked(model, images, labels)
+    if validation is not None:
+        validation = _checked(model, *validation)
+    of_pixels = takes_pixels(model)
+    if of_pixels and not builders.part(model, None, "features").trainable_weights:
+        images = frozen.features(model, images, draws=draws, seed=seed, progress=progress)
+        if validation is not None:
+            validation = frozen.features(model, validation[0], progress=progress), validation[1]
+        model, of_pixels = builders.part(model, "features", None), False
+    if validation is not None:
+        validation = _plain(model, validation[0]), validation[1]
+    batches = _batches(
+        images, labels, epochs, batch_size, seed,
+        augment=of_pixels, versions=images.ndim > len(model.input_shape),
+    )  # fmt: skip
+    return engine.train(
+        model, batches, epochs=epochs, learning_rate=learning_rate, validation=validation,
+        progress=progress,
+    )  # fmt: skip
+
+
+def settle(model, images, *, batches=12, batch_size=20, seed=0):
+    """Give batch normalisation the means and variances of these images, under the final weights.
+
+    What Keras keeps are running averages, of which one hundredth is new in each step: after a short
+    training they belong partly to what the network began with. Scores say then how far they have
+    come, and not what was learned.
+
+    Args:
+        model: see :func:`fit`; only its running averages are changed.
+        images: what it was trained on.
+        batches: random batches of different images whose statistics are averaged; one if it holds
+            all images.
+        batch_size: images in each.
+        seed: of the choice.
+
+    Raises:
+        ValueError: images out of range or shape.
+
+    Source: Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3.
+    """
+    images, _ = _checked(model, images, np.zeros(len(images)))
+    rng, images = np.random.default_rng(seed), _plain(model, images)
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    before = [norm.momentum for norm in norms]
+    try:
+        for done in range(batches if len(images) > batch_size else 1):
+            for norm in norms:
+                norm.momentum = done / (done + 1)  # the mean of all batches so far
+            chosen = rng.permutation(len(images))[:batch_size]
+            model(images[chosen].astype("float32"), training=True)
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+
+
+def predict(model, images, *, batch_size=16):
+    """Score of class 1 for each image.
+
+    Args:
+        model: ends in one sigmoid unit, see :func:`fit`.
+        images: as they would be given to :func:`fit`; of features with augmented versions the plain
+            ones count.
+        batch_size: images a call.
+
+    Returns:
+        float64 (n,), 0..1.
+
+    Raises:
+        ValueError: another model, or images out of range or shape.
+    """
+    images, _ = _checked(model, images, np.zeros(len(images)))
+    return engine.score(model, _plain(model, images), batch_size=batch_size)
+
+
+def takes_pixels(model):
+    """Whether a model takes images of 0..255, and scales them itself."""
+    return any(layer.name == "preprocess" for layer in model.layers)
+
+
+def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=False):
+    """A function from an epoch to its batches, in an order and with draws of its own.
+
+    With versions, (n, 1 + draws, ...), an epoch takes another augmented one of each image, while
+    there are any left.
+    """
+    if versions:
+        numbers = np.tile(np.arange(1, x.shape[1]), (len(x), 1))
+        drawn = np.random.default_rng([seed, 1]).permuted(numbers, axis=1)
+        drawn = np.tile(drawn, -(-epochs // drawn.shape[1]))
+
+    def batches(epoch):
+        dealt = _deal(len(labels), batch_size, np.random.default_rng([seed, 0, epoch]))
+
+        def batch(step):
+            chosen = dealt[step]
+            part = x[chosen, drawn[chosen, epoch]] if versions else x[chosen]
+            if augment:
+                part = augmentation.augment(part, np.random.default_rng([seed, 2, epoch, step]))
+            return part.astype("float32"), labels[chosen]
+
+        if not augment:
+            return map(batch, range(len(dealt)))
+        # Augmented on all cores, ahead of the training.
+        kinds = [tf.float32, tf.float32]
+        steps = tf.data.Dataset.range(len(dealt)).map(
+            lambda step: tf.numpy_function(batch, [step], kinds), tf.data.AUTOTUNE
+        )
+        return steps.prefetch(tf.data.AUTOTUNE)
+
+    return batches
+
+
+def _deal(n, batch_size, rng):
+    """Shuffled batches of indices."""
+    order = rng.permutation(n)
+    ends = list(range(batch_size, n, batch_size))
+    if n % batch_size == 1 and len(ends) > 0 and batch_size > 1:
+        ends.pop()  # batch normalisation makes a batch of one image all zero: it joins the last
+    return np.split(order, ends)
+
+
+def _plain(model, x):
+    """Of features with augmented versions, those of the plain images."""
+    return x[:, 0] if x.ndim > len(model.input_shape) else x
+
+
+def _checked(model, images, labels):
+    builders.sigmoid_unit(model)
+    shape = model.input_shape[1:]
+    if takes_pixels(model):
+        images = check_images(images, shape[0])
+    images = np.asarray(images)
+    if shape not in (images.shape[1:], images.shape[2:]):
+        raise ValueError(
+            f"expected numbers of shape (n, {', '.join(map(str, shape))}) for {model.name}, or "
+            f"(n, 1 + draws, ...) as frozen.features gives them, got {images.shape}"
+        )
+    labels = np.asarray(labels)
+    if labels.shape != (len(images),) or not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            f"expected one label of 0 or 1 for each of the {len(images)} images, "
+            f"got shape {labels.shape} with values {np.unique(labels)[:5].tolist()}"
+        )
+    return images, labels.astype("float32")[:, None]
