@@ -52,10 +52,10 @@ MAKEFLAGS += -j$(CORES)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book chapters pdf serve lab test links results scratch reproduce bench lock clean FORCE
+.PHONY: help book chapters pdf serve lab test links results scratch reproduce bench bench-scale lock clean FORCE
 
 help:  ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 book: .run/html  ## execute what changed and render the book (PROFILE=phantom, xray or report; FILMS=phantom to publish)
 	@echo "book/_build/html/index.html"
@@ -123,6 +123,9 @@ reproduce:  ## measure again, other seeds and rounding, and compare with results
 
 bench: $(VENV)/ready  ## ours against the report's own way, side by side
 	$(BIN)/python -m benchmarks
+
+bench-scale: $(VENV)/ready  ## 75 to 75,000 films through all stages, into results/scale.json (hours; SIZES="75 750")
+	$(BIN)/python -m benchmarks.scale $(SIZES)
 
 lock: $(VENV)/ready  ## refresh both lock files from pyproject.toml
 	$(foreach kind,cpu gpu,$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \

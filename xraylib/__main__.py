@@ -19,10 +19,21 @@ def main(arguments=None):
     command.add_argument("dataset", metavar="SET", help="its name: xray75 or covid")
     command.set_defaults(run=_fetch)
     command = commands.add_parser("manifest", help="make a manifest and a profile of your images")
-    command.add_argument("folder", metavar="FOLDER", help="one sub-folder for each of two classes")
-    command.add_argument("--positive", metavar="NAME", help="which sub-folder is class 1")
+    command.add_argument("path", metavar="PATH", help="a folder of images, or an .npz file")
+    command.add_argument("--positive", metavar="NAME", help="the label that is class 1")
+    command.add_argument("--negative", metavar="NAME", help="class 0; else all others are")
+    command.add_argument("--person", metavar="REGEX", help="what in a file's path names a person; "
+                         "with --table, the column of people")  # fmt: skip
+    command.add_argument("--table", metavar="FILE.csv", help="labels, a line an image")
+    command.add_argument("--file", metavar="COLUMN", help="the table's column of file names")
+    command.add_argument("--label", metavar="COLUMN", help="the table's column of labels")
     command.add_argument("--force", action="store_true", help="replace the manifest that is there")
     command.set_defaults(run=_manifest)
+    command = commands.add_parser("audit", help="say what a set of images is worth")
+    command.add_argument("manifest", metavar="MANIFEST", help="its path, or xray75 or covid")
+    command.add_argument("--folder", help="where to write; else beside the manifest")
+    command.add_argument("--quick", action="store_true", help="without features of a backbone")
+    command.set_defaults(run=_audit)
     options = parser.parse_args(arguments)
     # A file whose name is not UTF-8 has a line all the same.
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
@@ -49,14 +60,32 @@ def _fetch(options):
 def _manifest(options):
     from xraylib.data import own_images
 
-    table, notes = own_images.write(options.folder, positive=options.positive, force=options.force)
+    given = {key: value for key, value in vars(options).items() if value is not None}
+    given = {key: given[key] for key in ("positive", "negative", "person", "table") if key in given}
+    columns = {key: getattr(options, key) for key in ("file", "label") if getattr(options, key)}
+    if "table" in given and "person" in given:
+        columns["person"] = given.pop("person")
+    manifest, table, notes = own_images.write(
+        options.path, force=options.force, columns=columns, **given
+    )
     print(own_images.summary(table))
     for note in notes:
         print(f"note: {note}")
-    print(
-        f"wrote {options.folder}/manifest.csv and notebooks/profiles/own.yml; "
-        "now: make book PROFILE=own"
-    )
+    print(f"wrote {manifest} and notebooks/profiles/own.yml; now: make book PROFILE=own")
+    return 0
+
+
+def _audit(options):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from xraylib.data.manifest import DATA
+    from xraylib.evaluation import audit
+
+    page, found = audit.write(
+        options.manifest, folder=options.folder, backbone=not options.quick,
+        store=DATA.parent / ".run" / "arrays",
+    )  # fmt: skip
+    print(audit.summary(found))
+    print(f"wrote {page} and audit.json beside it")
     return 0
 
 

@@ -29,7 +29,8 @@ def distances(images):
         over the area, each pixel scaled to a standard deviation of 1 over the images; and
         "grey", (n, 1), the mean grey value, 0..1.
     """
-    found = {"pixels": isometry(images / 255.0)}
+    images = np.asarray(images)
+    found = {"pixels": isometry(images) / 255}
     for side in SIDES:
         small = datasets.resize(images, side, "box").mean(axis=-1).reshape(len(images), -1)
         found[str(side)] = isometry(StandardScaler().fit_transform(small))

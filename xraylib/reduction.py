@@ -26,16 +26,25 @@ def isometry(images):
         ValueError: fewer than 2 images, or values that are not finite.
     """
     X = np.asarray(images)
-    X = X.reshape(len(X), -1).astype(np.float64)
-    if len(X) < 2 or X.shape[1] == 0:
-        raise ValueError(f"expected 2 images or more, got an array of shape {np.shape(images)}")
-    if not np.isfinite(X).all():
-        raise ValueError("expected finite numbers, but some are NaN or infinite")
-    X -= X.mean(axis=0)
+    X = X.reshape(len(X), -1)
     n, d = X.shape
+    if n < 2 or d == 0:
+        raise ValueError(f"expected 2 images or more, got an array of shape {np.shape(images)}")
     if n > d:
+        X = _centred(X)
         return X @ linalg.eigh(X.T @ X)[1][:, ::-1]
-    values, vectors = linalg.eigh(X @ X.T)
+    gram = np.zeros((n, n))
+    for start in range(0, d, 2**14):  # as numbers of 64 bits all pixels would fill the memory
+        some = _centred(X[:, start : start + 2**14])
+        gram += some @ some.T
+    values, vectors = linalg.eigh(gram)
     # What is left of directions that the images do not span would move equal images apart.
     values[values < n * np.finfo(float).eps * values[-1]] = 0
     return (vectors * np.sqrt(values))[:, ::-1][:, : min(n - 1, d)]
+
+
+def _centred(X):
+    X = X.astype(np.float64)
+    if not np.isfinite(X).all():
+        raise ValueError("expected finite numbers, but some are NaN or infinite")
+    return X - X.mean(axis=0)

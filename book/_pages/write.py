@@ -13,6 +13,7 @@ import chapter_page
 import cover
 import ledger_page
 import nbformat
+import scale_page
 
 
 def executed(run):
@@ -44,6 +45,8 @@ def pages(run, results, films=None):
         ),
         "cover.md": cover.caption(measured["records"]),
     }
+    if scale := _beside(results, "scale"):
+        found["scale.md"], found["scale.svg"] = scale_page.page(scale)
     for name, notebook in chapters.items():
         try:
             if films:

@@ -13,6 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results/measured.json"
+sys.path.insert(0, str(ROOT / "book/_pages"))
+import scale_page  # noqa: E402
 
 
 def picture(name):
@@ -200,3 +202,26 @@ def test_the_title_page_says_no_more_than_the_intervals(low, high, says):
     spec.loader.exec_module(cover)
     words = cover.caption(records)
     assert says in words and "more often than 2 of 3 trainings" in words
+
+
+def test_what_a_large_set_costs_is_measured_or_marked(tmp_path):
+    """In proportion beyond the start; what was not measured is in italics."""
+    rows = [
+        {"n": n, "stage": stage, "seconds": n / 50, "memory_mb": 400, "disk_mb": 0}
+        for n in (75, 750, 7500)
+        for stage in scale_page.WHAT
+        if (n, stage) != (7500, "neighbours")
+    ]
+    text, figure = scale_page.page({"about": {"cores": 2, "date": "2026-01-02"}, "rows": rows})
+    lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
+    row = [cell.strip() for cell in lines[scale_page.WHAT["reading"]].split("|")[2:-1]]
+    assert row == ["400", "400", "400"]  # the last table is that of memory
+    row = next(line for line in text.splitlines() if scale_page.WHAT["neighbours"] in line)
+    assert [c.strip() for c in row.split("|")[2:-1]] == [
+        "2 s",
+        "15 s",
+        "*2 min*",
+        "*30 min*",
+        "1.00",
+    ]
+    assert "75, 750 and 7,500 films" in text and figure.lstrip().startswith("<?xml")

@@ -1,16 +1,18 @@
 """xraylib.data.images, with files written on the spot."""
 
 import os
+import re
 import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from xraylib.data.images import ImageError, read
+from xraylib.data.images import ImageError, doubt, header, read
 
 GREY = np.arange(12 * 20, dtype=np.uint8).reshape(12, 20)
 COLOUR = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -112,10 +114,84 @@ def test_constant_deep_grey_is_black(tmp_path):
     assert not read(save(np.full((3, 4), 900, np.uint16), tmp_path / "x.png")).any()
 
 
-def test_16_bit_colour_keeps_the_upper_byte(tmp_path):
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in COLOUR.astype(int) * 256 + 99)
-    (tmp_path / "x.png").write_bytes(png(20, 12, zlib.compress(rows), depth=16))
-    np.testing.assert_array_equal(read(tmp_path / "x.png"), COLOUR)
+DEEP = np.arange(4096, dtype=np.uint16).reshape(64, 64)  # 12 bits in a file of 16
+
+
+def deep_png(path, *planes, kind, orientation=None):
+    rows = [b"\0" + row.astype(">u2").tobytes() for row in np.stack(planes, axis=-1)]
+    path.write_bytes(png(64, 64, zlib.compress(b"".join(rows)), depth=16, kind=kind))
+    return path
+
+
+@pytest.mark.parametrize("kind, planes", [(2, 3), (6, 3), (4, 1)], ids=["rgb", "rgba", "la"])
+def test_grey_of_12_bits_stored_as_16_bit_colour_or_with_alpha(tmp_path, kind, planes):
+    alpha = [np.full_like(DEEP, 65535)] * (kind in (4, 6))
+    image = read(deep_png(tmp_path / "x.png", *[DEEP] * planes, *alpha, kind=kind))
+    np.testing.assert_array_equal(image, read(save(DEEP, tmp_path / "grey.png")))
+
+
+def test_16_bit_colour_and_transparency(tmp_path):
+    path = deep_png(tmp_path / "x.png", DEEP, DEEP // 2, DEEP * 0, kind=2)
+    expected = np.round(np.stack([DEEP, DEEP // 2, DEEP * 0], axis=-1) / 4095 * 255)
+    np.testing.assert_array_equal(read(path), expected)
+    hole = np.where(np.arange(64) < 32, 0, 65535) * np.ones((64, 1), int)
+    image = read(deep_png(tmp_path / "x.png", *[DEEP] * 3, hole, kind=6))
+    assert not image[:, :32].any() and image[-1, -1].tolist() == [255] * 3
+    cut = path.read_bytes()
+    path.write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(ImageError, match="damaged or cut off: fetch it again"):
+        read(path)
+
+
+def test_16_bit_colour_is_turned_as_exif_says(tmp_path):
+    path = deep_png(tmp_path / "x.png", DEEP, DEEP, DEEP, kind=2)
+    exif = Image.Exif()
+    exif[274] = 6
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    chunk += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:33] + chunk + whole[33:])  # after the header
+    np.testing.assert_array_equal(read(path), np.rot90(read(save(DEEP, tmp_path / "g.png")), 3))
+
+
+@pytest.mark.parametrize("value", [65535, 40000])
+def test_a_burnt_in_marker_does_not_squeeze_the_film(tmp_path, value):
+    marked = DEEP.copy()
+    marked[:3, :10] = value
+    image = read(save(marked, tmp_path / "x.png"))[..., 0]
+    assert (image[:3, :10] == 255).all()
+    film = np.ones(DEEP.shape, bool)
+    film[:3, :10] = False
+    plain = read(save(DEEP, tmp_path / "plain.png"))[..., 0]
+    assert np.abs(image[film].astype(int) - plain[film]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "image, expected",
+    [
+        (np.full((40, 48, 3), 255), "constant"),
+        (np.zeros((40, 48, 3)), "constant"),
+        (three(np.arange(64 * 64).reshape(64, 64) % 16), "16 grey levels"),
+        (three(np.where(np.arange(4096) < 3000, 255, np.arange(4096) % 200).reshape(64, 64)),
+         "clipped, 73 % white"),
+        (three(np.arange(64 * 64).reshape(64, 64) % 200), ""),
+    ],
+)  # fmt: skip
+def test_images_to_look_at(image, expected):
+    assert doubt(image.astype(np.uint8)) == expected
+
+
+def test_what_a_file_says_of_itself(tmp_path):
+    assert header(save(GREY, tmp_path / "x.jpg")) == {"format": "JPEG", "bits": 8}
+    assert header(save(DEEP, tmp_path / "x.png")) == {"format": "PNG", "bits": 16}
+    assert header(save(DEEP, tmp_path / "x.tif"))["bits"] == 16
+    deep = deep_png(tmp_path / "c.png", DEEP, DEEP, DEEP, kind=2)
+    assert header(deep) == {"format": "PNG", "bits": 16}
+    assert header(save(GREY, tmp_path / "x.bmp", mode="1"))["bits"] == 1
+    said = header(bundled("MR_small.dcm"))
+    assert said["format"] == "DICOM" and said["bits"] == 16 and said["patient"] == "4MR1"
+    assert said["modality"] == "MR" and said["view"] == ""
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -197,12 +273,12 @@ def test_flipped_bits_in_a_png_are_noticed(tmp_path):
         read(path)
 
 
-def png(width, height, pixels, depth=8):
+def png(width, height, pixels, depth=8, kind=2):
     def chunk(kind, body):
         check = struct.pack(">I", zlib.crc32(kind + body))
         return struct.pack(">I", len(body)) + kind + body + check
 
-    head = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     return b"".join(
         [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", head), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
     )
@@ -248,9 +324,13 @@ def dicom(tmp_path):
         data = pydicom.dcmread(bundled("MR_small.dcm"))
         for tag in ("WindowCenter", "WindowWidth", "SmallestImagePixelValue"):
             data.pop(tag, None)
-        data.set_pixel_data(np.asarray(values, np.uint16), kind, 12, generate_instance_uid=False)
+        bits = 12 if np.max(values) < 4096 else 16
+        data.set_pixel_data(np.asarray(values, np.uint16), kind, bits, generate_instance_uid=False)
         for tag, value in tags.items():
-            setattr(data, tag, value)
+            if tag.startswith("PixelPadding"):  # may be written as unsigned, whatever the pixels
+                data.add_new(tag, "US", value % 65536)
+            else:
+                setattr(data, tag, value)
         data.save_as(tmp_path / name)
         return tmp_path / name
 
@@ -323,19 +403,100 @@ def test_dicom_without_an_image_or_damaged(name):
         read(bundled(name))
 
 
-def test_dicom_bad_window_is_refused(dicom):
-    with pytest.raises(ImageError, match="Width"):
-        read(dicom(RAMP, WindowCenter=100, WindowWidth=0))
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"WindowCenter": 100, "WindowWidth": 0},  # not allowed
+        {"WindowCenter": 60000, "WindowWidth": 100},  # all would be black
+        {"RescaleSlope": 0, "RescaleIntercept": 0},
+        {"PhotometricInterpretation": None},
+        {"SamplesPerPixel": None, "BitsStored": None, "PixelRepresentation": None},
+        {"BitsStored": 8, "HighBit": 7},  # but the pixels have 12
+    ],
+)
+def test_dicom_headers_that_the_pixels_contradict(dicom, tags):
+    """Then the pixels are right."""
+    np.testing.assert_array_equal(read(dicom(RAMP, **tags)), read(dicom(RAMP)))
 
 
-def test_dicom_without_pydicom_says_what_to_install(tmp_path):
-    (tmp_path / "x.dcm").write_bytes(bytes(128) + b"DICM" + bytes(100))
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_dicom_padding_is_black_and_no_end_of_the_range(dicom, kind):
+    padded = np.vstack([np.full((4, 16), 65535), RAMP])
+    image = read(dicom(padded, kind, PixelPaddingValue=65535))
+    assert not image[:4].any()
+    np.testing.assert_array_equal(image[4:], read(dicom(RAMP, kind, name="plain.dcm")))
+    padded[:2] = 60000
+    limits = {"PixelPaddingValue": 60000, "PixelPaddingRangeLimit": 65535}
+    np.testing.assert_array_equal(read(dicom(padded, kind, **limits)), image)
+
+
+def test_dicom_signed_padding_given_as_unsigned(dicom):
+    values = np.vstack([np.full((4, 16), -2000), RAMP - 1000]).astype(np.int16)
+    path = dicom(values.view(np.uint16), PixelPaddingValue=-2000, PixelRepresentation=1)
+    np.testing.assert_array_equal(read(path)[4:], read(dicom(RAMP, name="plain.dcm")))
+
+
+def test_dicom_drawings_in_the_bits_above_the_picture(dicom):
+    drawn = RAMP.copy()
+    drawn[3] |= 1 << 12
+    import pydicom
+
+    data = pydicom.dcmread(path := dicom(drawn, BitsStored=12, HighBit=11))
+    data.add_new((0x6000, 0x0100), "US", 16)  # Overlay Bits Allocated
+    data.add_new((0x6000, 0x0102), "US", 12)  # Overlay Bit Position
+    data.save_as(path)
+    np.testing.assert_array_equal(read(path), read(dicom(RAMP, name="plain.dcm")))
+
+
+SYNTAXES = ("JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless", "RLELossless",
+            "JPEG2000Lossless", "ExplicitVRBigEndian", "DeflatedExplicitVRLittleEndian",
+            "ImplicitVRLittleEndian")  # fmt: skip
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_dicom_in_every_lossless_compression(dicom, tmp_path, syntax):
+    gdcm = pytest.importorskip("gdcm")
+    plain, path = dicom(RAMP), tmp_path / "compressed.dcm"
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(plain))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    np.testing.assert_array_equal(read(path), read(plain))
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
+def test_dicom_jpeg_of_12_bits(name):
+    pytest.importorskip("gdcm")
+    same = read(bundled("JPEG2000.dcm"))[..., 0]  # another scan of the same phantom
+    image = read(bundled(name))[..., 0]
+    assert image.shape == same.shape and np.corrcoef(image.ravel(), same.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    "missing, file, remedy",
+    [
+        ("pydicom", None, "pip install 'pydicom>=3'"),
+        ("gdcm", "MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless.*pip install python-gdcm"),
+        ("gdcm", "JPGExtended.dcm", "JPEG Extended.*pip install python-gdcm"),
+    ],
+)
+def test_dicom_says_what_to_install(tmp_path, missing, file, remedy):
+    path = tmp_path / "x.dcm"
+    path.write_bytes(Path(bundled(file)).read_bytes() if file else bytes(128) + b"DICM" + bytes(99))
     code = (
-        "import sys; sys.modules['pydicom'] = None\n"  # what Python does for a missing package
+        f"import sys; sys.modules[{missing!r}] = None\n"  # what Python does for a missing package
         "from xraylib.data.images import ImageError, read\n"
         "try: read(sys.argv[1])\n"
         "except ImageError as error: print(error)\n"
     )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "x.dcm")]
+    arguments = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert "pip install 'pydicom>=3'" in done.stdout and "x.dcm" in done.stdout
+    assert re.search(f"x.dcm.*{remedy}", done.stdout) and "fetch it again" not in done.stdout

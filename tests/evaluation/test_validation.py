@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from xraylib.data import arrays
 from xraylib.evaluation.validation import (
     CrossValidation,
     compare,
@@ -304,6 +305,26 @@ def test_a_failure_names_its_fold_and_leaves_the_finished_ones(data, tmp_path, n
     with pytest.raises(RuntimeError, match=r"seed 1, fold \d: .*ArithmeticError: the loss"):
         quiet(late, data, n_jobs, seeds=3, folds=4, memory=tmp_path)
     assert 3 <= len(files(tmp_path)) <= 4
+
+
+def on_disk(array, folder):
+    def part(rows):
+        return array[rows.start : rows.stop]
+
+    return arrays.filled(folder, "it", array.shape, array.dtype, part, progress=False)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_of_an_array_on_disk_folds_take_rows(data, tmp_path, n_jobs):
+    images, labels, groups = data
+    kept = on_disk(images, tmp_path / "arrays")
+    expected = quiet(Means(), data, seeds=2, folds=4)
+    log = tmp_path / "log"
+    for _ in range(2):  # the second time from the folder
+        found = quiet(Means(log), (kept, labels, groups), n_jobs, seeds=2, folds=4,
+                      memory=tmp_path / "folds", shown=[kept, kept])  # fmt: skip
+        np.testing.assert_array_equal(found[1].scores, expected.scores)
+        assert lines(log) == 8
 
 
 @pytest.mark.filterwarnings("ignore")  # what Dask and its web server deprecate

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from xraylib.data import datasets
+from xraylib.data.arrays import rows
 from xraylib.models import builders
 from xraylib.training import fitting, frozen, saving
+from xraylib.training.classifier import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +255,37 @@ def test_a_top_on_features_that_were_computed_before_learns_the_same(data, netwo
         fitting.fit(top, np.zeros((24, 9)), data.labels)
     with pytest.raises(ValueError, match="one label of 0 or 1 for each of the 24"):
         fitting.fit(top, X, data.labels[:-1])
+
+
+# Larger than the memory
+
+
+def test_features_in_a_store_are_those_in_memory(data, network, tmp_path):
+    model, images = network(weights=None), data.images[:10]
+    plain = frozen.features(model, images, draws=1, seed=1, progress=False)
+    how = {"store": tmp_path, "progress": False}
+    kept = frozen.features(model, images, draws=1, seed=1, batch_size=4, **how)
+    # Convolutions of batches of another size are rounded otherwise.
+    np.testing.assert_allclose(kept[:].astype("f4"), plain.astype("f4"), rtol=0.01, atol=0.01)
+    averages = frozen.averaged(model, images, **how)
+    np.testing.assert_allclose(averages[:], frozen.averaged(model, images), rtol=0.01, atol=0.01)
+    files = len(list(tmp_path.glob("*.npy")))
+    frozen.features(model, images, draws=1, seed=1, batch_size=5, **how)
+    assert files == len(list(tmp_path.glob("*.npy"))) == 2
+    other = builders.report_network("efficientnet_lite0", None, seed=3)
+    frozen.features(other, images, draws=1, seed=1, **how)
+    frozen.features(model, images[:9], draws=1, seed=1, **how)
+    assert len(list(tmp_path.glob("*.npy"))) == 4
+
+
+def test_a_top_learns_the_same_from_the_disk(data, network, tmp_path):
+    model = network(weights=None)
+    images, labels = data.images[:12], data.labels[:12]
+    kept = frozen.features(model, images, draws=2, store=tmp_path, progress=False)
+    scores = []
+    for X in (kept, kept[:]):
+        classifier = Recipe("efficientnet_lite0", None, epochs=2).fit(
+            rows(X, slice(0, 9)), labels[:9]
+        )
+        scores.append(classifier.predict_proba(rows(X, slice(9, 12)))[:, 1])
+    np.testing.assert_allclose(*scores, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Image sets: computed phantoms, downloads that are checked, folders of your own, one file.
+"""Image sets: computed phantoms, downloads that are checked, folders and tables of your own, files.
 
-Everything that comes from here is uint8 RGB, 0..255. Imports no other room.
+What comes from here is uint8 RGB, 0..255, in memory or on the disk. Imports no other room.
 """

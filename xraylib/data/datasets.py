@@ -1,13 +1,18 @@
 """The image sets of the book as arrays: computed, or read from files."""
 
+import functools
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
+from xraylib.data import arrays
 from xraylib.data import images as image_files
 from xraylib.data.download import fetch
 from xraylib.data.manifest import anew, check_files, find
@@ -18,8 +23,8 @@ class Dataset:
     """Images and what is known about them; entry i of everything belongs to image i.
 
     Attributes:
-        images: uint8 RGB, 0..255: a list of (h, w, 3) at native sizes, or an array
-            (n, size, size, 3); None where they were not asked for.
+        images: uint8 RGB, 0..255: a sequence of (h, w, 3) at native sizes (a list, or
+            :class:`Pictures`), or an array (n, size, size, 3); None where not asked for.
         labels: int64 (n,), index into class_names.
         names: list of n different str; for sets made of files, the file.
         groups: int64 (n,); images of one patient share a number. Split by it.
@@ -29,6 +34,7 @@ class Dataset:
         class_names: ("chest", "abdomen"): abdomen is 1, as the report scores it; for "covid"
             ("other", "covid"), for your own images the manifest's.
         name: the set's name.
+        of: how many images the set has, of which these may be a sample.
     """
 
     images: object
@@ -39,6 +45,7 @@ class Dataset:
     table: pd.DataFrame
     class_names: tuple
     name: str
+    of: int
 
     def __len__(self):
         return len(self.labels)
@@ -52,13 +59,32 @@ class Dataset:
         images = self.images
         if isinstance(images, list):
             images = [images[i] for i in index]
-        elif images is not None:
-            images = images[index]
+        elif images is not None:  # an array, Pictures or OnDisk
+            images = arrays.rows(images, index)
         table = self.table.iloc[index].reset_index(drop=True)
-        return from_table(images, table, self.class_names, self.name)
+        return from_table(images, table, self.class_names, self.name, self.of)
 
 
-def from_table(images, table, class_names, name):
+class Pictures(Sequence):
+    """Images of files at their own sizes, read when they are asked for and not kept.
+
+    ``pictures[i]`` is uint8 (h, w, 3), see :func:`xraylib.data.images.read`; an array of positions
+    gives Pictures of these files.
+    """
+
+    def __init__(self, folder, files):
+        self.folder, self.files = Path(folder), list(files)
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, i):
+        if np.ndim(i) or isinstance(i, slice):
+            return Pictures(self.folder, np.array(self.files, object)[i])
+        return image_files.read(self.folder / self.files[i])
+
+
+def from_table(images, table, class_names, name, of=None):
     """A :class:`Dataset` of images, or None, and a table with file, label, group and split."""
     return Dataset(
         images,
@@ -69,11 +95,28 @@ def from_table(images, table, class_names, name):
         table,
         tuple(class_names),
         name,
+        len(table) if of is None else of,
     )
 
 
-def load(name, *, size=None, interpolation="nearest", keep_aspect=False, pictures=True, **options):
+# Of more, images of their own sizes are read again each time they are asked for.
+MANY = 300
+
+
+def load(
+    name,
+    *,
+    size=None,
+    interpolation="nearest",
+    keep_aspect=False,
+    pictures=True,
+    max_images=None,
+    store=None,
+    **options,
+):
     """Load an image set.
+
+    Files are read, resized and let go one by one, on all cores.
 
     Args:
         name: "phantom": computed, see :mod:`xraylib.data.phantoms`; "xray75": the report's 75
@@ -85,6 +128,10 @@ def load(name, *, size=None, interpolation="nearest", keep_aspect=False, picture
         interpolation: see :func:`resize`, as is the next.
         keep_aspect: whether the shape of a picture that is no square is kept.
         pictures: False reads the manifest alone; the files need not be there.
+        max_images: images to draw of a larger set of files, at random, as many of each class and
+            split as their shares say, but ten at least where there are; None: all.
+        store: folder to keep images of this size in, see :func:`xraylib.data.arrays.filled`, if
+            there are more than 300: for sets that do not fit into memory.
         **options: for "phantom": n (default 75) and seed (default 0), and the other parameters
             of :func:`xraylib.data.phantoms.stream`. For "covid": subset. "all" (default) is all 118
             films, in one split "all": they come without one, cross-validate by groups.
@@ -114,18 +161,58 @@ def load(name, *, size=None, interpolation="nearest", keep_aspect=False, picture
                 f"load({image_set.name!r}) takes the further options {known}, got {unknown}"
             )
         table = _pick(image_set, **options)
-        images = None
+        whole, images = len(table), None
+        if max_images is not None and whole > max_images:
+            table = _draw(table, max_images)
         if pictures:
+            check = None
             if image_set.url is None:
                 folder = Path(image_set.manifest).parent
-                check_files(folder, table, f"put it back, or: {anew(folder)} --force")
+                remedy = f"put it back, or: {anew(folder)} --force"
+                check = functools.partial(check_files, folder, remedy=remedy)
             else:
                 folder = fetch(image_set)
-            images = [image_files.read(folder / file) for file in table.file]
-        dataset = from_table(images, table, image_set.class_names, image_set.name)
-    if size is None or dataset.images is None:
+            images = Pictures(folder, table.file)
+            if size is not None:
+                how = size, interpolation, keep_aspect
+                images = _at_size(images, table, how, store, check)
+            else:
+                if check is not None:
+                    check(table)
+                images = list(images) if len(images) <= MANY else images
+        dataset = from_table(images, table, image_set.class_names, image_set.name, whole)
+    if size is None or name != "phantom":
         return dataset
     return replace(dataset, images=resize(dataset.images, size, interpolation, keep_aspect))
+
+
+def _at_size(pictures, table, how, store, check):
+    """uint8 (n, size, size, 3) of Pictures, in memory or in the store; checked as they are read."""
+    shape = (len(pictures), how[0], how[0], 3)
+
+    def read(rows):
+        if check is not None:
+            check(table.iloc[rows.start : rows.stop])
+        jobs = (joblib.delayed(lambda i: resize([pictures[i]], *how)[0])(i) for i in rows)
+        # Threads: decoders and resizing work outside of Python.
+        return joblib.Parallel(-1, "threading")(jobs)
+
+    if store is not None and len(table) > MANY:
+        known_by = table.file.tolist(), table.sha256.tolist(), how, _reading()
+        return arrays.filled(store, known_by, shape, np.uint8, read)
+    images = np.empty(shape, np.uint8)
+    starts = tqdm(
+        range(0, len(images), 64), "images", leave=False, disable=len(images) <= MANY or None
+    )
+    for start in starts:
+        rows = range(start, min(start + 64, len(images)))
+        images[start : rows.stop] = read(rows)
+    return images
+
+
+def _reading():
+    """The code that reads and resizes: with another, an array in a store is another one."""
+    return [path.read_bytes() for path in map(Path, (__file__, image_files.__file__))]
 
 
 def _pick(image_set, subset="all"):
@@ -138,6 +225,15 @@ def _pick(image_set, subset="all"):
         return table
     table = table[table[subset] != ""].reset_index(drop=True)
     return table.assign(split=table[subset])
+
+
+def _draw(table, max_images):
+    """A sample of a manifest's lines, the same each time, in their order."""
+    parts = []
+    for _, part in table.groupby(["label", "split"]):
+        share = max(round(max_images * len(part) / len(table)), min(10, len(part)))
+        parts.append(part.sample(share, random_state=0))
+    return pd.concat(parts).sort_index().reset_index(drop=True)
 
 
 def _phantoms(n=75, *, seed=0, **options):

@@ -1,12 +1,23 @@
 """One image file, whatever its format, as an array; and whether arrays are images."""
 
+import struct
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from xraylib.data.arrays import OnDisk
+
 # Named, so that a file cannot choose a decoder that starts other programs (EPS runs Ghostscript).
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+
+
+# How the decoders speak of a file that ends too early or has bytes that cannot be.
+_DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
+_DAMAGED = ("truncated", "broken", "corrupt", "less than the expected", "premature", "InvalidDicom",
+            "unexpected end", "not enough", "bad ", "invalid", "decoder error")  # fmt: skip
 
 
 class ImageError(ValueError):
@@ -16,8 +27,9 @@ class ImageError(ValueError):
 def read(path):
     """Read an image file as 8-bit RGB.
 
-    Pillow reads PNG, JPEG, GIF, BMP, TIFF, WebP and PNM; pydicom, from
-    ``pip install 'pydicom>=3'``, reads DICOM (known by ``.dcm`` or the magic bytes).
+    Pillow reads PNG, JPEG, GIF, BMP, TIFF, WebP and PNM, OpenCV what has 16 bits a channel;
+    pydicom and GDCM, from ``pip install 'pydicom>=3' python-gdcm``, read DICOM (known by ``.dcm``
+    or the magic bytes), compressed or not.
 
     Args:
         path: a local file. Of several frames or pages the first is read.
@@ -29,12 +41,14 @@ def read(path):
           applied.
         - Transparency is composed on black, the colour around a radiograph. (Keras' ``load_img``
           drops alpha; opaque images agree to the bit.)
-        - Grey deeper than 8 bits (16-bit, 32-bit, float) is stretched linearly from the image's
-          own minimum and maximum to 0 and 255; a constant image is 0. Files do not say how many
-          of their 16 bits they use; radiographs mostly use 10 to 14.
-        - 16-bit colour keeps the upper 8 bits, as Pillow does.
+        - What is deeper than 8 bits (16-bit, 32-bit, float; grey or colour) is stretched linearly
+          from the image's own minimum and maximum to 0 and 255; a constant image is 0. Files do
+          not say how many of their 16 bits they use; radiographs mostly use 10 to 14. Values far
+          from all the rest, such as those of a burnt-in marker, do not count as an end: those
+          further from the middle 98 % than these are wide.
         - DICOM: rescale slope or modality LUT, then the first VOI LUT or window from end to end;
-          without one, minimum to maximum. MONOCHROME1 is inverted, so that bone is bright.
+          without one, or where it would leave nothing to see, stretched as above. Padding does not
+          count and is black. MONOCHROME1 is inverted, so that bone is bright.
 
     Raises:
         ImageError: the file is missing, a folder, unreadable, empty, damaged, cut off, in no known
@@ -64,10 +78,10 @@ def read(path):
         raise ImageError(f"{path}: {error}; reduce the image first") from error
     except Exception as error:  # decoders raise nearly anything on a damaged file
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ImageError(
-            f"{path}: cannot be decoded ({reason}); the file is damaged, cut off or of an "
-            "unsupported kind: fetch it again or convert it"
-        ) from error
+        what = "of a kind that is not supported: convert it, such as to PNG"
+        if isinstance(error, _DAMAGE) or any(word in reason for word in _DAMAGED):
+            what = "damaged or cut off: fetch it again"
+        raise ImageError(f"{path}: cannot be decoded ({reason}); the file is {what}") from error
 
 
 def _check_size(path, width, height):
@@ -77,13 +91,22 @@ def _check_size(path, width, height):
         raise ImageError(f"{path}: found {found}, expected at most {limit}; reduce it first")
 
 
+def _ends(values):
+    """Lowest and highest value, without those that lie far from all the rest."""
+    low, high = np.percentile(values, [1, 99])
+    width = high - low
+    if width:
+        values = values[(values >= low - width) & (values <= high + width)]
+    return values.min(), values.max()
+
+
 def _stretch(values, low=None, high=None):
     """Map low..high (by default the values' own ends) linearly to uint8 0..255."""
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("expected finite grey values, found NaN or infinity")
-    low = values.min() if low is None else low
-    high = values.max() if high is None else high
+    if low is None:
+        low, high = _ends(values)
     if high == low:
         return np.zeros(values.shape, np.uint8)
     return np.round(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
@@ -94,7 +117,10 @@ def _pillow(path):
         _check_size(path, *file.size)  # Pillow only warns up to twice its limit
         # TIFF's PhotometricInterpretation, "0 is white".
         inverted = getattr(file, "tag_v2", {}).get(262) == 0
+        deep = file.mode in ("RGB", "RGBA", "LA") and ";16" in str(file.tile)
         image = ImageOps.exif_transpose(file)
+        if deep:  # Pillow has decoded it, so that it is whole, but keeps 8 of the bits
+            return _deep_colour(path, file.getexif().get(_ORIENTATION, 1))
     if image.mode == "F" or image.mode.startswith("I"):
         grey = _stretch(image)
         grey = 255 - grey if inverted else grey  # Pillow does so itself, but only for 8 bits
@@ -105,31 +131,65 @@ def _pillow(path):
     return np.array(image.convert("RGB"))
 
 
+def header(path):
+    """What a file says of itself, besides its picture.
+
+    Args:
+        path: a file that :func:`read` reads.
+
+    Returns:
+        dict with format, such as "PNG" or "DICOM", and bits, of a channel as it is stored; of a
+        DICOM file also patient (its ID), sex, age, view, modality and manufacturer, "" where it
+        does not say.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            deep = {"1": 1, "I": 32, "F": 32}.get(file.mode, 8)
+            deep = 16 if ";16" in str(file.tile) or file.mode.startswith("I;16") else deep
+            return {"format": file.format, "bits": deep}
+    except UnidentifiedImageError:
+        import pydicom
+
+        data = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        said = {key: str(data.get(tag) or "").strip() for key, tag in _SAID.items()}
+        return {"format": "DICOM", "bits": data.get("BitsStored") or ""} | said
+
+
+_SAID = {"patient": "PatientID", "sex": "PatientSex", "age": "PatientAge", "view": "ViewPosition",
+         "modality": "Modality", "manufacturer": "Manufacturer"}  # fmt: skip
+_ORIENTATION = 274  # the tag of EXIF
+
+
+def _deep_colour(path, orientation):
+    """An image of 16 bits a channel, stretched like grey of 16 bits."""
+    pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise ValueError("OpenCV cannot read its 16 bits a channel")
+    colours = pixels[..., 2::-1].astype(np.float64)
+    if pixels.shape[2] == 4:
+        colours *= pixels[..., 3:] / 65535  # on black
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(colours, -1, 0)]
+    for plane in planes:
+        plane.getexif()[_ORIENTATION] = orientation
+    return _stretch(np.stack([ImageOps.exif_transpose(plane) for plane in planes], axis=-1))
+
+
 def _dicom(path):
     try:
         import pydicom
         from pydicom import pixels
     except ImportError as error:
         raise ImageError(f"{path}: DICOM needs pydicom: pip install 'pydicom>=3'") from error
-    data = pydicom.dcmread(path)
+    data = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm")
     if "Rows" not in data or "Columns" not in data:
         raise ImageError(f"{path}: expected a DICOM image, found DICOM without one; check the path")
     _check_size(path, data.Columns, data.Rows)
-    array = pixels.pixel_array(data, index=0)
+    array = _dicom_pixels(path, data)
     kind = data.PhotometricInterpretation
     if kind in ("MONOCHROME1", "MONOCHROME2"):
-        values = pixels.apply_modality_lut(array, data)
-        low = high = None
-        if data.get("VOILUTSequence"):
-            low, high = 0, 2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1
-        elif data.get("WindowWidth") is not None and data.get("WindowCenter") is not None:
-            # The output range of pydicom's window follows from six tags: ask it what far below and
-            # far above the window become.
-            centre, width = (float(np.ravel(v)[0]) for v in (data.WindowCenter, data.WindowWidth))
-            ends = np.array([centre - 10 * width, centre + 10 * width])
-            low, high = pixels.apply_voi_lut(ends, data)
-        grey = _stretch(pixels.apply_voi_lut(values, data), low, high)
-        grey = 255 - grey if kind == "MONOCHROME1" else grey
+        there = ~_padding(array, data)
+        grey = np.zeros(array.shape, np.uint8)
+        grey[there] = _dicom_grey(array[there], data)
         return np.repeat(grey[..., None], 3, axis=2)
     bits = data.BitsStored
     if kind == "PALETTE COLOR":
@@ -137,7 +197,133 @@ def _dicom(path):
         bits = data.RedPaletteColorLookupTableDescriptor[2]
     if array.ndim != 3:
         raise ImageError(f"{path}: expected a grey or colour DICOM image, found {kind}; convert it")
-    return _stretch(array, 0, 2**bits - 1)
+    return _stretch(array, 0, max(2**bits - 1, array.max()))
+
+
+def _dicom_pixels(path, data):
+    """The stored values of the first frame, (h, w) or (h, w, 3)."""
+    from pydicom import pixels, uid
+
+    # Headers are not always whole; what they lack follows from the rest, or is nearly always so.
+    for name, value in {
+        "SamplesPerPixel": 1,
+        "PixelRepresentation": 0,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16 if len(data.get("PixelData", "")) > data.Rows * data.Columns else 8,
+    }.items():
+        if data.get(name) in (None, ""):
+            setattr(data, name, value)
+    if data.get("BitsStored") in (None, "") or data.BitsStored > data.BitsAllocated:
+        data.BitsStored = data.BitsAllocated
+    if "TransferSyntaxUID" not in data.file_meta:
+        implicit, little = data.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    syntax = data.file_meta.TransferSyntaxUID
+    if syntax == uid.JPEGExtended12Bit and data.BitsStored > 8:
+        return _by_gdcm(path, data)
+    try:
+        decoder = pixels.get_decoder(syntax)
+    except NotImplementedError:
+        decoder = None
+    if decoder is None or not decoder.is_available:
+        raise ImageError(
+            f"{path}: its compression, {syntax.name}, needs a decoder: pip install python-gdcm; "
+            "if that is there, convert the file: gdcmconv --raw"
+        )
+    drawn = any(e.tag.group >> 8 == 0x60 and e.tag.element == 0x0102 and e.value for e in data)
+    if data.SamplesPerPixel == 1 and not (
+        data.PixelRepresentation or drawn or syntax.is_compressed
+    ):
+        # pydicom drops bits above those stored. Unless there are drawings in them, they are zero,
+        # or the header is wrong.
+        data.BitsStored = data.BitsAllocated
+    return pixels.pixel_array(data, index=0)
+
+
+def _by_gdcm(path, data):
+    """Grey values of the one compression that GDCM reads and pydicom does not ask it for."""
+    try:
+        import gdcm
+    except ImportError as error:
+        raise ImageError(
+            f"{path}: its compression, JPEG Extended, needs a decoder: pip install python-gdcm"
+        ) from error
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    if not reader.Read():
+        raise ValueError("GDCM finds it broken")
+    # SWIG gives bytes as a str.
+    content = reader.GetImage().GetBuffer().encode("utf-8", errors="surrogateescape")
+    values = np.frombuffer(content, np.int16 if data.PixelRepresentation else np.uint16)
+    return values[: data.Rows * data.Columns].reshape(data.Rows, data.Columns)
+
+
+def _padding(array, data):
+    """bool (h, w), the pixels that are no part of the picture; none where all would be."""
+    first = data.get("PixelPaddingValue")
+    if first in (None, ""):
+        return np.zeros(array.shape, bool)
+    last = data.get("PixelPaddingRangeLimit")
+    # Of signed pixels it may be given as unsigned.
+    ends = [
+        np.array(int(each)).astype(array.dtype)
+        for each in (first, first if last in (None, "") else last)
+    ]
+    padding = (array >= min(ends)) & (array <= max(ends))
+    return padding & ~padding.all()
+
+
+def _dicom_grey(array, data):
+    """uint8 (n,), bone bright, of stored values (n,)."""
+    from pydicom import pixels
+
+    if data.get("RescaleSlope") == 0:  # which would leave nothing
+        del data.RescaleSlope
+    values = pixels.apply_modality_lut(array, data)
+    shown, ends = values, ()
+    try:
+        if data.get("VOILUTSequence"):
+            shown = pixels.apply_voi_lut(values, data)
+            ends = 0, max(2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1, shown.max())
+        elif data.get("WindowWidth") is not None and data.get("WindowCenter") is not None:
+            # The output range of pydicom's window follows from six tags: ask it what far below and
+            # far above the window become.
+            centre, width = (float(np.ravel(v)[0]) for v in (data.WindowCenter, data.WindowWidth))
+            ends = pixels.apply_voi_lut(np.array([centre - 10 * width, centre + 10 * width]), data)
+            shown = pixels.apply_voi_lut(values, data)
+        grey = _stretch(shown, *ends)
+        blank = np.ptp(grey) == 0
+    except (ValueError, TypeError, AttributeError, IndexError):  # a window that cannot be
+        blank = True
+    if blank:  # the header speaks of other values than the pixels have
+        grey = _stretch(values)
+    return 255 - grey if data.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+FEW_LEVELS, MOSTLY = 32, 0.6
+
+
+def doubt(image):
+    """What makes an image hardly worth looking at, or "" where nothing does.
+
+    Args:
+        image: uint8 (h, w, 3), as :func:`read` gives it.
+
+    Returns:
+        str: "constant", "n grey levels" where there are fewer than 32, or "clipped" with the share
+        where more than 60 % of its pixels are at one end, 0 or 255.
+    """
+    counts = max((np.bincount(plane.ravel(), minlength=256) for plane in np.moveaxis(image, -1, 0)),
+                 key=np.count_nonzero)  # fmt: skip
+    levels, shares = np.count_nonzero(counts), counts[[0, 255]] / counts.sum()
+    if levels == 1:
+        return "constant"
+    if levels < FEW_LEVELS:
+        return f"{levels} grey levels"
+    if shares.max() > MOSTLY:
+        return f"clipped, {100 * shares.max():.0f} % {('black', 'white')[shares.argmax()]}"
+    return ""
 
 
 _SLACK = 0.01  # what resampling in single precision may overshoot 0..255 by
@@ -158,6 +344,10 @@ def check_images(images, size=None):
         ValueError: another type or shape, no images, values that are not finite or outside 0..255,
             or a largest value above 0 and at most 1, as division by 255 leaves it.
     """
+    if isinstance(images, OnDisk):  # 256 at a time
+        for start in range(0, len(images), 256):
+            check_images(images[start : start + 256], size)
+        return images
     try:
         array = np.asarray(images)
     except ValueError:  # NumPy on images of several sizes

@@ -5,6 +5,7 @@ split, group (shared by the images of one person), sha256, and whatever else is 
 your own have a column class too, with the name of the label.
 """
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,7 @@ class ImageSet:
             its name.
         subsets: columns of the manifest that each pick a part of the set: the images whose cell
             is not empty; the cell is then their split.
+        crossing: whether a person may stand on both sides of a split, which an audit finds.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ImageSet:
     class_names: tuple = ("chest", "abdomen")
     folder: str = ""
     subsets: tuple = ()
+    crossing: bool = False
 
     def table(self):
         """The manifest as a pandas.DataFrame, one row an image, empty cells as "".
@@ -87,7 +90,7 @@ class ImageSet:
         for column in ("split", *self.subsets):
             there = table[table[column] != ""]
             sides = there.groupby("group")[column].unique()
-            if len(both := sides[sides.map(len) > 1]):
+            if len(both := sides[sides.map(len) > 1]) and not self.crossing:
                 raise wrong(
                     f"each person in one part of {column}, found group {both.index[0]} in "
                     f"{' and '.join(both.iloc[0])}"
@@ -115,11 +118,12 @@ IMAGE_SETS = {
 }
 
 
-def find(name):
+def find(name, *, crossing=False):
     """The :class:`ImageSet` of that name; an ImageSet of your own is returned as it is.
 
     The path of a manifest, str or Path, is a name too: its images lie beside it, and its column
-    class names the classes, as :mod:`xraylib.data.own_images` writes it.
+    class names the classes, as :mod:`xraylib.data.own_images` writes it. With crossing, its people
+    may stand on both sides of a split.
 
     Raises:
         ValueError: no such set, or one that is computed.
@@ -139,20 +143,22 @@ def find(name):
         raise DatasetError(
             f"{path}: expected a manifest, found no file; make it: {anew(path.parent)}"
         )
-    table = ImageSet(path.parent.name, path, None).table()
+    table = ImageSet(path.parent.name, path, None, crossing=crossing).table()
     names = table.groupby("label")["class"].unique() if "class" in table else []
     if [len(name) for name in names] != [1, 1]:
         raise DatasetError(
             f"{path}: expected a column class with one name for label 0 and one for label 1; "
             f"correct it, or make it anew: {anew(path.parent)} --force"
         )
-    both = table.groupby("split").label.nunique()
-    if set(both.index) != {"train", "val"} or both.min() < 2:
+    splits, training = set(table.split), table.split == "train"
+    both = table.label.groupby(training).nunique()
+    if not splits <= {"train", "val", "test"} or len(both) < 2 or both.min() < 2:
         raise DatasetError(
-            f"{path}: expected the splits train and val, each with images of both classes, found "
-            f"{', '.join(both.index)}; correct it, or make it anew: {anew(path.parent)} --force"
+            f"{path}: expected the split train and val or test, each with images of both classes, "
+            f"found {', '.join(splits)}; correct it, or make it anew: {anew(path.parent)} --force"
         )
-    return ImageSet(path.parent.name, path, None, tuple(name[0] for name in names))
+    names = tuple(name[0] for name in names)
+    return ImageSet(path.parent.name, path, None, names, crossing=crossing)
 
 
 def anew(folder):
@@ -173,3 +179,21 @@ def check_files(folder, table, remedy):
         if found != expected:
             raise DatasetError(f"{path}: expected SHA-256 {expected}, found {found}; {remedy}")
     return folder
+
+
+def store(texts):
+    """Write texts, a dict from path to text: all of them or none."""
+    partial = {path: path.with_name(f"{path.name}.{os.getpid()}.partial") for path in texts}
+    try:
+        for path, text in texts.items():
+            partial[path].write_text(text, encoding="utf-8")
+        for path in texts:
+            partial[path].replace(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be written ({error.strerror}); check rights and space, or copy the "
+            "images to a folder where you may write"
+        ) from error
+    finally:
+        for path in partial.values():
+            path.unlink(missing_ok=True)

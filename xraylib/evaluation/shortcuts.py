@@ -13,7 +13,6 @@ import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.spatial import KDTree
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -101,6 +100,43 @@ def thumbnails(images, size=16):
     return small.reshape(len(small), -1) / 255
 
 
+def grey_values(images):
+    """Mean, spread and seven quantiles of each image's grey values: nothing of what is where.
+
+    Args:
+        images: sequence of uint8 (h, w, 3).
+
+    Returns:
+        float64 (n, 9), 0..255: mean, standard deviation, and the quantiles of 1, 5, 25, 50, 75, 95
+        and 99 %.
+    """
+    shares = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+    greys = (image.mean(axis=-1) for image in images)  # one at a time: some are large
+    return np.array([[g.mean(), g.std(), *np.quantile(g, shares)] for g in greys])
+
+
+def fine_detail(images):
+    """How much each image varies from pixel to pixel, which resampling changes.
+
+    Args:
+        images: sequence of uint8 (h, w, 3); brought to 299 × 299 first, pixels skipped.
+
+    Returns:
+        float64 (n, 3), the shares of the power spectrum's energy above half of the highest
+        frequency, across, up and down, and both; logarithms to base 10.
+    """
+    fades = np.outer(np.hanning(299), np.hanning(299))  # or the edges would count as detail
+    high = np.abs(np.fft.fftfreq(299)) > 0.25  # cycles per pixel; 0.5 is the highest
+    octave = [(~high, high), (high, ~high), (high, high)]
+    shares = []
+    for image in images:
+        grey = datasets.resize([image], 299)[0].mean(axis=-1)
+        power = np.abs(np.fft.fft2((grey - grey.mean()) * fades)) ** 2
+        whole = max(power.sum(), 1)  # a blank film has none
+        shares.append([power[np.ix_(*each)].sum() / whole for each in octave])
+    return np.log10(np.array(shares) + 1e-12)
+
+
 def metadata_only(data, metadata, *, folds=5, seed=0):
     """How many images a small decision tree gets right that sees no pixel.
 
@@ -119,14 +155,31 @@ def metadata_only(data, metadata, *, folds=5, seed=0):
     Raises:
         ValueError: unknown columns, the label among them, or too few groups.
     """
-    columns = _metadata(data, metadata)
+    columns = metadata_columns(data, metadata)
     return cross_validate(
-        _tree(columns), columns, data.labels, data.groups, seeds=[seed], folds=folds, progress=False
+        metadata_tree(columns),
+        columns,
+        data.labels,
+        data.groups,
+        seeds=[seed],
+        folds=folds,
+        progress=False,
     ).spread.median
 
 
-def _metadata(data, names):
-    """The columns as floats, or as str with a category for what is missing."""
+def metadata_columns(data, names):
+    """Columns of a dataset's table as a classifier can take them.
+
+    Args:
+        data: Dataset.
+        names: of columns.
+
+    Returns:
+        pandas.DataFrame of float64 where all values are numbers, else of str with "(missing)".
+
+    Raises:
+        ValueError: unknown columns, or the label.
+    """
     known = [column for column in data.table.columns if column != "label"]
     unknown = [name for name in names if name not in known]
     if isinstance(names, str) or unknown:
@@ -143,7 +196,8 @@ def _metadata(data, names):
     return pd.DataFrame(columns)
 
 
-def _tree(columns):
+def metadata_tree(columns):
+    """A decision tree of depth 3 for such columns; what is missing is something that it sees."""
     numbers = [name for name in columns if columns[name].dtype.kind == "f"]
     others = [name for name in columns if name not in numbers]
     # The median, and a column of its own that says where it was put in.
@@ -155,18 +209,45 @@ def _tree(columns):
     )
 
 
-def near_duplicates(data, distance=8):
+def hashes(images, progress=True):
+    """A perceptual hash of each image: 64 signs of its coarse structure.
+
+    Args:
+        images: sequence of uint8 (h, w, 3).
+        progress: show a bar on stderr.
+
+    Returns:
+        uint64 (n,).
+
+    Raises:
+        ValueError: images that are not uint8 (h, w, 3).
+
+    Source: ``imagehash.phash`` (Zauner 2010): the signs, about their median, of the lowest 8 × 8
+    frequencies of the discrete cosine transform of 32 × 32 grey pixels.
+    """
+    found = np.zeros(len(images), np.uint64)
+    bar = tqdm(images, desc="hash", leave=False, disable=None if progress else True)
+    for i, image in enumerate(bar):
+        _check([image])
+        if image.dtype != np.uint8:
+            raise ValueError(f"image {i}: expected uint8, got {image.dtype}")
+        bits = imagehash.phash(Image.fromarray(image)).hash.ravel()
+        found[i] = np.packbits(bits).view(">u8")[0]
+    return found
+
+
+def near_duplicates(data, distance=8, *, hashed=None):
     """Pairs of images that look alike to a perceptual hash.
 
-    The hash keeps 64 signs of the coarse structure. Copies that were compressed or resized are up
-    to 6 apart; nine of ten that were brightened up to 8, that lost 2 % at each side up to 8, that
-    got an arrow up to 10. In the 75 X-rays and in the COVID-19 set no two people are closer than
-    10. Not found are mirrored, inverted or strongly cropped copies, and most other films of one
-    person.
+    Copies that were compressed or resized are up to 6 signs apart; nine of ten that were brightened
+    up to 8, that lost 2 % at each side up to 8, that got an arrow up to 10. In the 75 X-rays and in
+    the COVID-19 set no two people are closer than 10. Not found are mirrored, inverted or strongly
+    cropped copies, and most other films of one person.
 
     Args:
         data: Dataset of uint8 images.
         distance: the largest number of signs, 0..64, in which a pair may differ; always even.
+        hashed: what :func:`hashes` gives of the images, if that is known already.
 
     Returns:
         pandas.DataFrame, a row a pair, the most alike first: first and second (names), distance,
@@ -174,21 +255,19 @@ def near_duplicates(data, distance=8):
 
     Raises:
         ValueError: images that are not uint8 (h, w, 3), or a distance out of range.
-
-    Source: ``imagehash.phash`` (Zauner 2010): the signs, about their median, of the lowest 8 × 8
-    frequencies of the discrete cosine transform of 32 × 32 grey pixels.
     """
     whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
     if not whole or not 0 <= distance <= 64:
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
-    _check(data.images)
-    bits = np.zeros((len(data), 64), bool)
-    for i, image in enumerate(tqdm(data.images, desc="hash", leave=False, disable=None)):
-        if image.dtype != np.uint8:
-            raise ValueError(f"image {i}: expected uint8, got {image.dtype}")
-        bits[i] = imagehash.phash(Image.fromarray(image)).hash.ravel()
-    pairs = KDTree(bits).query_pairs(distance, p=1, output_type="ndarray")
-    apart = (bits[pairs[:, 0]] != bits[pairs[:, 1]]).sum(axis=1)
+    hashed = hashes(data.images) if hashed is None else hashed
+    # Of each pair 8 bytes are compared, some nanoseconds; pictures only of those that are close.
+    pairs, apart = [], []
+    for start in range(0, len(hashed), 64):
+        differ = np.bitwise_count(hashed[start : start + 64, None] ^ hashed[start:])
+        i, j = np.nonzero(np.triu(differ <= distance, k=1))
+        pairs.append(np.stack([i, j], axis=1) + start)
+        apart.append(differ[i, j])
+    pairs, apart = np.concatenate(pairs), np.concatenate(apart)
     first, second = pairs[np.lexsort((pairs[:, 1], pairs[:, 0], apart))].T
     names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
     same = [

@@ -22,6 +22,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
+from xraylib.data.arrays import OnDisk, light, rows
 from xraylib.evaluation import metrics
 
 # What the scores of a model can depend on and a version stands for; those that are installed.
@@ -112,7 +113,7 @@ def cross_validate(
     jobs = [(fold[s] == number, seeds[s], number) for s, number in places]
     given, work = X, _fold
     if shown is not None:
-        given, work = (X, *map(np.asarray, shown)), _fold_as_shown
+        given, work = (X, *map(light, shown)), _fold_as_shown
         if len(given) < 2 or any(len(each) != len(X) for each in given):
             raise ValueError(f"shown: expected one array or more of {len(X)} images each")
     scores = np.empty((1 if shown is None else len(shown), *fold.shape))
@@ -231,7 +232,7 @@ def _one_part(model, X, labels, test, seeds):
 
 def _checked(model, X, labels, groups, seeds):
     labels, groups = metrics.labels_and_groups(labels, groups)
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    X = X if isinstance(X, (pd.DataFrame, OnDisk)) else np.asarray(X)
     if len(X) != len(labels):
         raise ValueError(f"expected a label an image, got {len(labels)} for {len(X)} images")
     seeds = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else list(seeds)
@@ -247,7 +248,8 @@ def _kept(work, memory, X, labels):
     if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
     # Hashed once, not with every fold.
-    known_by = joblib.hash([X, labels]) + _house() if memory is not None else ""
+    of = X.known_by if isinstance(X, OnDisk) else X
+    known_by = joblib.hash([of, labels]) + _house() if memory is not None else ""
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
     place = None if memory is None else str(memory)  # of a Path it makes another folder
     keep = joblib.Memory(place, verbose=0, compress=True).cache(work, ignore=["X", "labels"])
@@ -304,14 +306,22 @@ def _train(job):
 
 def _fold(model, X, labels, test, seed, number, known_by):
     """Train without a fold and score it, float64 (m,)."""
-    return _scores(_seeded(model, seed).fit(X[~test], labels[~test]), X[test], labels[test])
+    model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
+    return _scores(model, _part(model, X, test), labels[test])
 
 
 def _fold_as_shown(model, X, labels, test, seed, number, known_by):
     """Train without a fold of the first of X and score that fold of the others, float64 (k, m)."""
     X, *shown = X
-    model = _seeded(model, seed).fit(X[~test], labels[~test])
-    return np.stack([_scores(model, each[test], labels[test]) for each in shown])
+    model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
+    return np.stack([_scores(model, _part(model, each, test), labels[test]) for each in shown])
+
+
+def _part(model, X, which):
+    """Rows for a model; of an array on disk they are read, unless the model does so itself."""
+    part = rows(X, which)
+    on_disk = isinstance(part, OnDisk) and not getattr(model, "takes_on_disk", False)
+    return np.asarray(part) if on_disk else part
 
 
 def _scores(model, X, labels):
@@ -323,7 +333,8 @@ def _scores(model, X, labels):
 def _watched(network, X, labels, test, seed, number, known_by):
     """Train without some images and give the curves, with values of those images."""
     network = _seeded(network, seed)
-    return network.fit(X[~test], labels[~test], validation=(X[test], labels[test])).history_
+    validation = _part(network, X, test), labels[test]
+    return network.fit(_part(network, X, ~test), labels[~test], validation=validation).history_
 
 
 def _seeded(model, seed):

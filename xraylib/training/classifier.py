@@ -11,6 +11,7 @@ import inspect
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from xraylib.data.arrays import light
 from xraylib.models import builders
 from xraylib.models.random_weights import initialise
 from xraylib.training import fitting, frozen
@@ -21,6 +22,15 @@ def _built(build, settings):
     """One network a process for these settings, and the weights that it started with."""
     model = build(**dict(settings), seed=0)
     return model, model.get_weights()
+
+
+def _backbone(recipe, seed):
+    """The network of a recipe with the backbone that it starts from."""
+    network, start = recipe.network()
+    network.set_weights(start)
+    if recipe.weights is None:
+        initialise(network, seed)
+    return network
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -37,6 +47,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         history_: what :func:`xraylib.training.fitting.fit` returns.
         weights_: list of arrays, of the trained network.
     """
+
+    takes_on_disk = True  # rows of an arrays.OnDisk, batch by batch
 
     def __init__(self, build, *, epochs=20, batch_size=5, learning_rate=1e-4, random_state=0):
         self.build = build
@@ -63,7 +75,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: bad input, see :func:`xraylib.training.fitting.fit`.
         """
-        X = np.asarray(X)
+        X = light(X)
         model, start = self._network(X.shape)
         model.set_weights(start)
         initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
@@ -79,7 +91,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         """Scores of both classes, float64 (n, 2) in 0..1; of versions the plain one's."""
-        X = np.asarray(X)
+        X = light(X)
         model, _ = self._network(X.shape)
         model.set_weights(self.weights_)
         scores = fitting.predict(model, X)
@@ -127,24 +139,28 @@ class Recipe(NetworkClassifier):
         settings = tuple((name, getattr(self, name)) for name in names)
         return _built(builders.report_network, settings)
 
-    def prepare(self, images, *, draws=10, seed=0):
+    def prepare(self, images, *, draws=10, seed=0, batch_size=16, store=None):
         """What the network is trained on, made once for all folds and seeds.
 
         Args:
             images: (n, size, size, 3), 0..255.
             draws: augmented versions of an image where the backbone is frozen.
-            seed: of the augmentation.
+            seed: of the augmentation, and of random weights.
+            batch_size: see :func:`xraylib.training.frozen.features`.
+            store: likewise.
 
         Returns:
             With a frozen backbone its features, see :func:`xraylib.training.frozen.features`;
             otherwise the images as they are.
         """
         if self.trainable == "all":
-            return np.asarray(images)
-        network, _ = self.network()
-        if self.weights is None:
-            initialise(network, seed)
-        return frozen.features(network, images, draws=draws, seed=seed)
+            return light(images)
+        build = functools.partial(_backbone, self, seed)
+        # To other machines the recipe travels, to build the network there.
+        network = build if store is not None else build()
+        return frozen.features(
+            network, images, draws=draws, seed=seed, batch_size=batch_size, store=store
+        )
 
     def _network(self, shape):
         if self.trainable == "all":

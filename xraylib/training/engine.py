@@ -131,12 +131,17 @@ def score(model, x, *, batch_size=16):
 
     Args:
         model: Keras model with one output unit.
-        x: (n, ...) array.
+        x: (n, ...), array or :class:`xraylib.data.arrays.OnDisk`; of versions the plain ones count.
         batch_size: images a call.
 
     Returns:
         float64 (n,).
     """
     call, starts = _program(model).score, range(0, len(x), batch_size)
-    scores = [call(np.asarray(x[i : i + batch_size], np.float32)).numpy() for i in starts]
-    return np.concatenate(scores)[:, 0].astype(np.float64)
+    batches = (plain(model, x[i : i + batch_size]).astype(np.float32) for i in starts)
+    return np.concatenate([call(batch).numpy() for batch in batches])[:, 0].astype(np.float64)
+
+
+def plain(model, x):
+    """Of features with augmented versions, (n, 1 + draws, ...), those of the plain images."""
+    return x[:, 0] if x.ndim > len(model.input_shape) else x

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from xraylib.data.arrays import light
 from xraylib.data.images import check_images
 from xraylib.models import builders
 from xraylib.training import augmentation, engine, frozen
@@ -71,8 +72,6 @@ def fit(
         if validation is not None:
             validation = frozen.features(model, validation[0], progress=progress), validation[1]
         model, of_pixels = builders.part(model, "features", None), False
-    if validation is not None:
-        validation = _plain(model, validation[0]), validation[1]
     batches = _batches(
         images, labels, epochs, batch_size, seed,
         augment=of_pixels, versions=images.ndim > len(model.input_shape),
@@ -104,7 +103,7 @@ def settle(model, images, *, batches=12, batch_size=20, seed=0):
     Source: Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3.
     """
     images, _ = _checked(model, images, np.zeros(len(images)))
-    rng, images = np.random.default_rng(seed), _plain(model, images)
+    rng = np.random.default_rng(seed)
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     before = [norm.momentum for norm in norms]
     try:
@@ -112,7 +111,7 @@ def settle(model, images, *, batches=12, batch_size=20, seed=0):
             for norm in norms:
                 norm.momentum = done / (done + 1)  # the mean of all batches so far
             chosen = rng.permutation(len(images))[:batch_size]
-            model(images[chosen].astype("float32"), training=True)
+            model(engine.plain(model, images[chosen]).astype("float32"), training=True)
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
@@ -134,7 +133,7 @@ def predict(model, images, *, batch_size=16):
         ValueError: another model, or images out of range or shape.
     """
     images, _ = _checked(model, images, np.zeros(len(images)))
-    return engine.score(model, _plain(model, images), batch_size=batch_size)
+    return engine.score(model, images, batch_size=batch_size)
 
 
 def takes_pixels(model):
@@ -184,17 +183,12 @@ def _deal(n, batch_size, rng):
     return np.split(order, ends)
 
 
-def _plain(model, x):
-    """Of features with augmented versions, those of the plain images."""
-    return x[:, 0] if x.ndim > len(model.input_shape) else x
-
-
 def _checked(model, images, labels):
     builders.sigmoid_unit(model)
     shape = model.input_shape[1:]
     if takes_pixels(model):
         images = check_images(images, shape[0])
-    images = np.asarray(images)
+    images = light(images)
     if shape not in (images.shape[1:], images.shape[2:]):
         raise ValueError(
             f"expected numbers of shape (n, {', '.join(map(str, shape))}) for {model.name}, or "

@@ -4,62 +4,120 @@ An image's features depend on that image alone, so nothing of a fold's test imag
 training images. Runs on Keras' TensorFlow and JAX backends.
 """
 
+import functools
+from pathlib import Path
+
+import joblib
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from xraylib.data import arrays
 from xraylib.data.images import check_images
 from xraylib.models.builders import part
 from xraylib.training import augmentation
 
 
-def features(model, images, *, draws=0, batch_size=16, seed=0, progress=True):
+def features(model, images, *, draws=0, batch_size=16, seed=0, store=None, progress=True):
     """The last map of a backbone, of images and of augmented versions of them.
 
     Args:
-        model: a backbone, or a network with a layer "features".
-        images: (n, size, size, 3), 0..255, of the model's own size.
+        model: a backbone, or a network with a layer "features"; or a function without arguments
+            that returns one: where batches run on other machines, one that can be imported.
+        images: (n, size, size, 3), 0..255, of the model's own size; an array, or
+            :class:`xraylib.data.arrays.OnDisk`.
         draws: the number of augmented versions of each image besides the plain one.
-        batch_size: images a call.
-        seed: of the augmentation.
+        batch_size: images a call; a graphics card takes 64 and more.
+        seed: of the augmentation; each image has draws of its own, whatever the batches.
+        store: folder to keep the features in, see :func:`xraylib.data.arrays.filled`, for sets that
+            do not fit into memory. They are known by images, weights, precision, draws and seed.
         progress: show a bar on stderr.
 
     Returns:
         float16 (n, h, w, channels) for ``draws=0``, otherwise (n, 1 + draws, h, w, channels), the
-        plain image's first. At 7 × 7 × 1280 (EfficientNet-Lite0) that is 125 kB an image and draw.
+        plain image's first; with a store as OnDisk. At 7 × 7 × 1280 (EfficientNet-Lite0) that is
+        125 kB an image and draw.
 
     Raises:
         ValueError: images of another shape or range.
+        OSError: the store's disk has not enough room.
     """
-    images = check_images(images, model.input_shape[1])
-    backbone = part(model, None, "features")
-    # XLA doubles the time of convolutions on a processor; JAX has nothing else.
-    backbone.jit_compile = keras.backend.backend() != "tensorflow"
-    rng, batch_size = np.random.default_rng(seed), min(batch_size, len(images))
-    out = np.empty((len(images), 1 + draws, *backbone.output_shape[1:]), "float16")
-    with tqdm(total=out.shape[0] * out.shape[1], unit="image", desc="backbone",
-              disable=not progress) as bar:  # fmt: skip
-        for draw in range(1 + draws):
-            for start in range(0, len(images), batch_size):
-                batch = images[start : start + batch_size]
-                n = len(batch)
-                if draw:
-                    batch = augmentation.augment(batch, rng)
-                full = np.resize(batch, (batch_size, *batch.shape[1:]))  # one shape, compiled once
-                out[start : start + n, draw] = backbone.predict_on_batch(full)[:n]
-                bar.update(n)
-    return out if draws else out[:, 0]
+    work = functools.partial(_rows, model, images, draws, seed, min(batch_size, len(images)))
+    shape = (1 + draws,) * bool(draws) + _backbone(model).output_shape[1:]
+    return _computed(work, model, images, shape, (draws, seed), batch_size, store, progress)
 
 
-def averaged(model, images):
+def averaged(model, images, *, batch_size=16, store=None, progress=False):
     """A backbone's last map of each image, averaged over the map: where it was found is lost.
 
     Args:
-        model: see :func:`features`.
+        model: see :func:`features`, like all that follow.
         images: likewise.
+        batch_size: likewise.
+        store: likewise.
+        progress: likewise.
 
     Returns:
         float16 (n, channels); of EfficientNet-Lite0 (n, 1280), 0..6.
     """
-    maps = features(model, images, progress=False)
-    return maps.mean(axis=(1, 2), dtype="float32").astype("float16")
+    work = functools.partial(_averages, model, images, min(batch_size, len(images)))
+    shape = _backbone(model).output_shape[-1:]
+    return _computed(work, model, images, shape, "averaged", batch_size, store, progress)
+
+
+def _computed(work, model, images, shape, settings, batch_size, store, progress):
+    """float16 (n, *shape), what work gives of each batch of rows."""
+    backbone = _backbone(model)
+    if not isinstance(images, arrays.OnDisk):
+        check_images(images, backbone.input_shape[1])
+    shape, bar = (len(images), *shape), {"what": "backbone", "progress": progress}
+    if store is not None:
+        of = images.known_by if isinstance(images, arrays.OnDisk) else images
+        code = [Path(each).read_bytes() for each in (__file__, augmentation.__file__)]
+        known_by = of, backbone.to_json(), backbone.get_weights(), settings, code
+        return arrays.filled(
+            store, joblib.hash(known_by), shape, "float16", work, batch_size=batch_size, **bar
+        )
+    out = np.empty(shape, "float16")
+    with tqdm(total=len(out), unit="image", desc="backbone", disable=not progress) as shown:
+        for start in range(0, len(out), batch_size):
+            rows = range(start, min(start + batch_size, len(out)))
+            out[start : rows.stop] = work(rows)
+            shown.update(len(rows))
+    return out
+
+
+@functools.lru_cache(maxsize=2)
+def _built(build):
+    return build()
+
+
+def _backbone(model):
+    network = model if isinstance(model, keras.Model) else _built(model)
+    backbone = part(network, None, "features")
+    # XLA doubles the time of convolutions on a processor; JAX has nothing else.
+    backbone.jit_compile = keras.backend.backend() != "tensorflow"
+    return backbone
+
+
+def _rows(model, images, draws, seed, size, rows):
+    """The features of some rows, float32; the backbone sees batches of one size alone."""
+    backbone = _backbone(model)
+    batch = check_images(images[rows.start : rows.stop], backbone.input_shape[1])
+    versions = [batch]
+    if draws:
+        shape = batch.shape[1:3]
+        matrices = [
+            augmentation.random_matrices(draws, shape, np.random.default_rng([seed, i]))
+            for i in rows
+        ]
+        versions += [augmentation.apply(batch, each) for each in np.stack(matrices, axis=1)]
+    full = [np.resize(version, (size, *version.shape[1:])) for version in versions]
+    maps = np.stack([backbone.predict_on_batch(each)[: len(batch)] for each in full], axis=1)
+    return maps if draws else maps[:, 0]
+
+
+def _averages(model, images, size, rows):
+    # As float16, as whole maps are kept.
+    maps = _rows(model, images, 0, 0, size, rows).astype("float16")
+    return maps.mean(axis=(1, 2), dtype="float32")

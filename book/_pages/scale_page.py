@@ -1,0 +1,142 @@
+"""The page "A hundred thousand X-rays": what each stage costs, measured and extrapolated."""
+
+import io
+
+import matplotlib
+import numpy as np
+import seaborn
+
+WHAT = {
+    "manifest": "manifest: read every file, tell people, classes, splits",
+    "reading": "reading: to 224 × 224 pixels, kept on the disk",
+    "features": "averaged features of EfficientNet-Lite0",
+    "audit": "audit, without these features",
+    "validation": "logistic regression on the features, 15 folds of people",
+    "components": "23 principal components of the pixels",
+    "clusters": "k-means in two, of the features",
+    "neighbours": "t-SNE of the features",
+}
+FAR = 100_000
+INTRO = """\
+(scale)=
+# A hundred thousand X-rays
+
+What does it cost to take all of a public set, and not a sample? `make bench-scale` measures it: \
+{sizes} films of 512 × 512 pixels, phantoms that were moved about, three of each person, JPEG, on \
+{cores} cores without a graphics card ({date}). Each stage runs in a process of its own. What is \
+written *like this* was not measured. The smallest set stands for what a stage costs before it \
+begins; beyond that, time is taken to grow by the power of the number of films that fits the \
+measurements, and in proportion to it at least.
+
+```{{figure}} scale.svg
+:name: fig-scale
+:alt: Two log-log plots over the number of films: the seconds of each stage rise by a power near \
+one; the memory of each stage stays nearly flat
+
+Time grows with the films, memory hardly does. Dots: measured. Dotted lines: extrapolated.
+```
+
+## Time
+
+| stage | {heads} | power |
+|---|{rule}--:|
+"""
+MEMORY = """
+## Memory
+
+The largest memory of the process and its workers together, in MB. TensorFlow takes some 700 of \
+them when it is loaded, whatever it is given.
+
+| stage | {heads} |
+|---|{rule}
+"""
+DISK = """
+## Disk
+
+Kept are the films at 224 × 224 pixels, 150 kB each, and their averaged features, 2.5 kB each: \
+{disk} for {far} films. Whole maps of features, on which the report's top model is trained, take \
+125 kB an image and augmented version; the number of versions is a parameter (`draws`).
+
+## On more than one machine, or a card
+
+Reading, features and folds are batches that know nothing of each other. Inside \
+`joblib.parallel_config("dask")` the workers of a Dask cluster take them: each reads and writes \
+its rows on the disk that they share, and only paths travel. A worker that dies takes one batch \
+with it, which is computed again; a test does so with two processes, one of which is killed. What \
+a graphics card gains was not measured: features are the stage for it, with a `batch_size` of 64 \
+and more.
+"""
+
+
+def page(scale):
+    """Markdown of the page, and the figure as SVG, from ``results/scale.json``."""
+    rows, about = scale["rows"], scale["about"]
+    sizes = sorted({row["n"] for row in rows})
+    seconds, memory = (
+        {(r["stage"], r["n"]): r[key] for r in rows} for key in ("seconds", "memory_mb")
+    )
+    far = [*sizes, FAR] if FAR not in sizes else sizes
+    heads = " | ".join(f"{n:,}" for n in far)
+    rule = "--:|" * len(far)
+    text = INTRO.format(sizes=_listed(f"{n:,}" for n in sizes), heads=heads, rule=rule, **about)
+    powers = {}
+    for stage, what in WHAT.items():
+        power, at = _fit({n: seconds[stage, n] for n in sizes if (stage, n) in seconds})
+        powers[stage] = power, at
+        cells = [
+            _time(seconds[stage, n]) if (stage, n) in seconds else f"*{_time(at(n))}*" for n in far
+        ]
+        text += f"| {what} | {' | '.join(cells)} | {power:.2f} |\n"
+    text += MEMORY.format(heads=" | ".join(f"{n:,}" for n in sizes), rule="--:|" * len(sizes))
+    for stage, what in WHAT.items():
+        cells = [f"{memory[stage, n]:,}" if (stage, n) in memory else "" for n in sizes]
+        text += f"| {what} | {' | '.join(cells)} |\n"
+    text += DISK.format(disk=f"{FAR * (224 * 224 * 3 + 2560) / 1e9:.0f} GB", far=f"{FAR:,}")
+    return text, _figure(sizes, far, seconds, memory, powers)
+
+
+def _listed(words):
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _fit(seconds):
+    """The power of n by which time grows, beyond that of the smallest set; a function of n.
+
+    The smallest set stands for what a stage costs before it begins. Extrapolated is in proportion
+    to n at least, whatever the measurements say of so few sizes.
+    """
+    start = seconds[min(seconds)]
+    more = {n: s - start for n, s in seconds.items() if s > start}
+    power = np.polyfit(*np.log([list(more), list(more.values())]), 1)[0] if len(more) > 1 else 1.0
+    last = max(seconds)
+    beyond = max(seconds[last] - start, 0.1)
+    return power, lambda m: start + beyond * (m / last) ** max(1, power)
+
+
+def _time(seconds):
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _figure(sizes, far, seconds, memory, powers):
+    with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "scale", "svg.fonttype": "none"}):
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        time, peak = figure.subplots(1, 2)
+        colours = seaborn.color_palette("colorblind", len(WHAT))
+        for (stage, _), colour in zip(WHAT.items(), colours, strict=True):
+            there = [n for n in sizes if (stage, n) in seconds]
+            line = {"color": colour, "marker": "o", "markersize": 3}
+            time.plot(there, [seconds[stage, n] for n in there], label=stage, **line)
+            ends = [max(there), *[n for n in far if n > max(there)]]
+            time.plot(ends, [powers[stage][1](n) for n in ends], ":", color=colour)
+            peak.plot(there, [memory[stage, n] for n in there], **line)
+        time.set(xscale="log", yscale="log", xlabel="films", ylabel="seconds")
+        peak.set(xscale="log", yscale="log", xlabel="films", ylabel="memory, MB", ylim=(50, 30_000))
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()

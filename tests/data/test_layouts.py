@@ -1,0 +1,280 @@
+"""Public sets as their publishers lay them out: what is understood of names, folders and tables.
+
+Files are empty here: nothing opens a picture before names and tables are understood.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xraylib.data import layouts
+from xraylib.data.manifest import DatasetError
+
+
+def put(folder, *files):
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+
+
+def people(rows):
+    return dict(zip(rows.file, rows.person, strict=True))
+
+
+def classes(rows):
+    return rows["class"].value_counts().to_dict()
+
+
+# Splits and people in names: the pneumonia set of Kermany and others
+
+
+@pytest.fixture
+def kermany(tmp_path):
+    for split in ("train", "val", "test"):
+        put(
+            tmp_path,
+            *(f"chest_xray/{split}/NORMAL/IM-0{i // 2:03d}-000{i % 2}.jpeg" for i in range(6)),
+        )
+        put(tmp_path, f"chest_xray/{split}/NORMAL/NORMAL2-IM-0927-0001.jpeg")
+        put(
+            tmp_path,
+            *(f"chest_xray/{split}/PNEUMONIA/person{i // 3}_virus_{i}.jpeg" for i in range(9)),
+        )
+    return tmp_path
+
+
+def test_splits_as_folders(kermany):
+    folder, rows, notes = layouts.read(kermany)
+    assert folder == kermany and classes(rows) == {"PNEUMONIA": 27, "NORMAL": 21}
+    assert rows.groupby("split").size().to_dict() == {"test": 16, "train": 16, "val": 16}
+    assert set(zip(rows.label, rows["class"], strict=True)) == {(0, "NORMAL"), (1, "PNEUMONIA")}
+    assert "the folders test, train, val are taken for splits" in notes
+
+
+def test_people_in_names_of_files_are_proposed_and_set(kermany):
+    _, rows, _ = layouts.read(kermany)
+    pattern, count = layouts.proposed(rows.file)
+    _, rows, _ = layouts.read(kermany, person=pattern)
+    assert set(rows.person) == {"IM-0000", "IM-0001", "IM-0002", "NORMAL2-IM-0927", "person0",
+                                "person1", "person2"} and count == 7  # fmt: skip
+    _, rows, notes = layouts.read(kermany, person=r"(person\d+)_")
+    assert set(rows.person) == {"person0", "person1", "person2", ""}
+    assert any("nobody in" in note and "and 16 more" in note for note in notes)
+    for wrong, message in (("(", "regular expression"), (r"patient\d", "is in none, such as")):
+        with pytest.raises(DatasetError, match=message):
+            layouts.read(kermany, person=wrong)
+
+
+@pytest.mark.parametrize(
+    "names, count",
+    [
+        ([f"{i // 3:08d}_{i % 3:03d}" for i in range(90)], 30),
+        ([f"patient-{i // 2}-view{i % 2}" for i in range(80)], 40),
+        ([f"COVID-{i}" for i in range(80)], None),
+        ([f"{i}" for i in range(80)], None),
+        ([f"scan_{i}" for i in range(80)], None),
+        ([f"2019_{i}" for i in range(80)], None),
+    ],
+)
+def test_stems_are_proposed_where_files_share_them(names, count):
+    found = layouts.proposed(pd.Series([f"a/{name}.png" for name in names]))
+    assert (found and found[1]) == count
+
+
+# Folders below a class
+
+
+@pytest.mark.parametrize(
+    "files, person, site",
+    [
+        (("patient1/x.png", "patient2/y.png"), "patient1", None),
+        (("patient1/study1/x.png", "patient2/study1/x.png"), "patient1", None),
+        (("patient1/2019-03-01/x.png", "patient2/2020-03-01/x.png"), "patient1", None),
+        (("p1/more/x.png", "p2/y.png"), "p1", None),
+        (("7/images/x.png", "8/images/y.png"), "7", None),
+        (("Bern/p1/x.png", "Bern/p2/x.png", "Ulm/p1/x.png"), "Bern/p1", "Bern"),
+        (("Bern/Ann/x.png", "Bern/Bo/x.png", "Ulm/C/x.png", "Ulm/D/x.png"), "Bern/Ann", "Bern"),
+        (("images/x.png", "images/y.png"), "", None),
+    ],
+)  # fmt: skip
+def test_what_a_sub_folder_is(tmp_path, files, person, site):
+    for name in ("ill", "normal"):
+        put(tmp_path, *(f"{name}/{file}" for file in files))
+    _, rows, _ = layouts.read(tmp_path)
+    first = rows[rows.file == f"ill/{files[0]}"].iloc[0]
+    assert first.person == person and first.get("site") == site
+
+
+def test_folders_of_many_images_are_sites(tmp_path):
+    for name in ("ill", "normal"):
+        put(tmp_path, *(f"{name}/{site}/{i}.png" for site in ("Bern", "Ulm") for i in range(30)))
+    _, rows, notes = layouts.read(tmp_path)
+    assert set(rows.person) == {""} and set(rows.site) == {"Bern", "Ulm"}
+    assert any("taken for sites, not people: Bern, Ulm" in note for note in notes)
+
+
+def test_masks_and_thumbnails_are_left_out_and_named(tmp_path):
+    """As in the COVID-19 Radiography Database, and in the sets of Montgomery and Shenzhen."""
+    for name in ("COVID", "Normal"):
+        put(
+            tmp_path,
+            *(f"{name}/{kind}/{name}-{i}.png" for kind in ("images", "masks") for i in (1, 2)),
+        )
+        put(tmp_path, f"{name}/thumbnails/{name}-1.png", f"{name}/images/{name}-1_mask.png")
+    put(tmp_path, "COVID.metadata.xlsx", "README.md.txt")
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"COVID": 2, "Normal": 2} and set(rows.person) == {""}
+    assert any("2 in COVID/masks" in note and "1 in Normal/images" in note for note in notes)
+    assert "left out, no images: COVID.metadata.xlsx, README.md.txt" in notes
+
+
+# Classes
+
+
+def test_one_class_against_others(tmp_path):
+    for name in ("COVID", "Normal", "Lung_Opacity", "Viral Pneumonia"):
+        put(tmp_path, *(f"{name}/images/{name}-{i}.png" for i in range(3)))
+    with pytest.raises(DatasetError, match=r"found 4: COVID \(3\), .*--positive NAME.*--negative"):
+        layouts.read(tmp_path)
+    _, rows, notes = layouts.read(tmp_path, positive="COVID")
+    assert classes(rows) == {"other": 9, "COVID": 3} and rows.label.sum() == 3
+    assert any("all that is not 'COVID': Lung_Opacity, Normal, Viral Pneumonia" in n for n in notes)
+    _, rows, notes = layouts.read(tmp_path, positive="COVID", negative="Viral Pneumonia")
+    assert classes(rows) == {"COVID": 3, "Viral Pneumonia": 3}
+    assert any("neither 'COVID' nor 'Viral Pneumonia' for certain: 6 images" in n for n in notes)
+    with pytest.raises(DatasetError, match="--negative: expected one of .* got 'Flu'"):
+        layouts.read(tmp_path, positive="COVID", negative="Flu")
+
+
+# Tables
+
+
+@pytest.fixture
+def nih(tmp_path):
+    """NIH ChestX-ray14: films in twelve folders, findings in one cell, boxes in another table."""
+    lines = ["Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender"]
+    found = ("No Finding", "Effusion|Mass", "Mass", "Infiltration")
+    for k in range(1, 13):
+        put(tmp_path, f"images_{k:03d}/images/{k:08d}_000.png")
+        lines.append(f"{k:08d}_000.png,{found[k % 4]},0,{k // 2},58,F")
+    lines.append("00000099_000.png,Mass,0,99,60,M")
+    (tmp_path / "Data_Entry_2017.csv").write_text("\n".join(lines))
+    boxes = "Image Index,Finding Label,Bbox [x,y,w,h]\n00000002_000.png,Mass,1\n"
+    (tmp_path / "BBox_List_2017.csv").write_text(boxes)
+    return tmp_path
+
+
+def test_nih(nih):
+    with pytest.raises(DatasetError, match="--positive NAME"):
+        layouts.read(nih)
+    _, rows, notes = layouts.read(nih, positive="Mass")
+    assert classes(rows) == {"Mass": 6, "other": 6} and set(rows.person) == {
+        str(k) for k in range(7)
+    }
+    assert rows.file[0] == "images_001/images/00000001_000.png"
+    assert set(rows["patient age"]) == {"58"} and "finding labels" not in rows
+    assert "labels are from the table Data_Entry_2017.csv: files in 'Image Index'" in " ".join(
+        notes
+    )
+    assert "1 lines of the table name files that are not here: 00000099_000.png" in notes
+    _, rows, _ = layouts.read(nih, positive="Mass", negative="No Finding")
+    assert classes(rows) == {"Mass": 6, "No Finding": 3}
+
+
+def test_chexpert(tmp_path):
+    """A column for each finding: 1, 0, -1 where the report is uncertain, empty where silent."""
+    lines = {"train": [], "valid": []}
+    for k in range(8):
+        split = "train" if k < 6 else "valid"
+        file = f"{split}/patient{k:05d}/study1/view1_frontal.jpg"
+        put(tmp_path, file)
+        edema = ("1.0", "0.0", "-1.0", "")[k % 4]
+        lines[split].append(f"CheXpert-v1.0-small/{file},Female,68,Frontal,AP,{edema},1.0")
+    header = "Path,Sex,Age,Frontal/Lateral,AP/PA,Edema,Support Devices\n"
+    for split in lines:
+        (tmp_path / f"{split}.csv").write_text(header + "\n".join(lines[split]))
+    _, rows, notes = layouts.read(tmp_path, positive="Edema")
+    assert classes(rows) == {"other": 4, "Edema": 2} and "ap pa" in rows
+    assert rows.groupby("split").size().to_dict() == {"train": 5, "val": 1}
+    assert people(rows)["train/patient00000/study1/view1_frontal.jpg"] == "patient00000"
+    assert "neither 'Edema' nor 'other' for certain: 2 images" in " ".join(notes)
+
+
+def test_rsna(tmp_path):
+    """DICOM files named after the patient, a line a box, and a second table of three kinds."""
+    boxes, kinds = ["patientId,x,y,width,height,Target"], ["patientId,class"]
+    for k in range(8):
+        put(tmp_path, f"stage_2_train_images/id{k}-ab.dcm")
+        boxes += [f"id{k}-ab,1,2,3,4,1"] * 2 if k % 2 else [f"id{k}-ab,,,,,0"]
+        kinds += [f"id{k}-ab,{('Normal', 'Lung Opacity', 'No Lung Opacity / Not Normal')[k % 3]}"]
+    put(tmp_path, "stage_2_test_images/id9-ab.dcm")
+    (tmp_path / "stage_2_train_labels.csv").write_text("\n".join(boxes))
+    (tmp_path / "stage_2_detailed_class_info.csv").write_text("\n".join(kinds))
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"0": 4, "1": 4} and rows.person[0] == "id0-ab"
+    assert any("does not name them: stage_2_test_images/id9-ab.dcm" in note for note in notes)
+    _, rows, _ = layouts.read(
+        tmp_path, table="stage_2_detailed_class_info.csv", positive="Lung Opacity"
+    )
+    assert classes(rows) == {"other": 5, "Lung Opacity": 3}
+
+
+def test_a_table_of_ones_own(tmp_path):
+    put(tmp_path / "films", *(f"{k}.png" for k in range(4)))
+    table = tmp_path / "ward.csv"
+    table.write_text("scan;what;whose\n0.png;ill;Ann\n1.png;well;Bob\n2.png;ill;Ann\n3.png;;Cem\n")
+    columns = {"file": "scan", "label": "what", "person": "whose"}
+    _, rows, notes = layouts.read(tmp_path / "films", table=table, columns=columns, positive="ill")
+    assert people(rows) == {"0.png": "Ann", "1.png": "Bob", "2.png": "Ann"}
+    assert any("for certain: 1 images" in note for note in notes)
+    with pytest.raises(DatasetError, match="--label: expected a column of the table.*got 'ill'"):
+        layouts.read(tmp_path / "films", table=table, columns={"label": "ill"})
+    with pytest.raises(DatasetError, match="name them: --file COLUMN --label COLUMN"):
+        layouts.read(tmp_path / "films", table=table)
+    with pytest.raises(DatasetError, match="no.csv: expected a CSV table"):
+        layouts.read(tmp_path / "films", table="no.csv")
+
+
+def test_a_message_stays_short(tmp_path):
+    put(tmp_path, *(f"patient{k:05d}/study1/view1.jpg" for k in range(3000)))
+    with pytest.raises(DatasetError, match="look like people, not like classes.*--table") as error:
+        layouts.read(tmp_path)
+    assert len(str(error.value)) < 500
+
+
+# Arrays
+
+
+def test_medmnist(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 20), ("val", 6), ("test", 6)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (n, 28, 28), np.uint8)
+        arrays[f"{split}_labels"] = np.arange(n)[:, None] % 2
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    folder, rows, _ = layouts.read(tmp_path / "pneumoniamnist.npz")
+    assert folder == tmp_path / "pneumoniamnist" and classes(rows) == {"0": 16, "1": 16}
+    assert rows.groupby("split").size().to_dict() == {"test": 6, "train": 20, "val": 6}
+    pixels = np.asarray(Image.open(folder / "train/000003.png"))
+    np.testing.assert_array_equal(pixels, arrays["train_images"][3])
+    several = arrays | {f"{s}_labels": rng.integers(0, 2, (len(arrays[f"{s}_labels"]), 14))
+                        for s in ("train", "val", "test")}  # fmt: skip
+    np.savez(tmp_path / "chestmnist.npz", **several)
+    _, rows, _ = layouts.read(tmp_path / "chestmnist.npz", positive="3")
+    assert rows.label.sum() == sum(
+        several[f"{s}_labels"][:, 3].sum() for s in ("train", "val", "test")
+    )
+    for x in (arrays["train_images"] / 255, arrays["train_images"][:5]):
+        np.savez(tmp_path / "wrong.npz", train_images=x, train_labels=arrays["train_labels"])
+        with pytest.raises(DatasetError, match="train_images: expected uint8"):
+            layouts.read(tmp_path / "wrong.npz")
+        assert sorted(p.name for p in tmp_path.iterdir() if "wrong" in p.name) == ["wrong.npz"]
+    (tmp_path / "no.npz").write_bytes(b"PK")
+    with pytest.raises(DatasetError, match="expected an .npz file"):
+        layouts.read(tmp_path / "no.npz")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(
+        DatasetError, match="expected train_images, train_labels and so on, found a"
+    ):
+        layouts.read(tmp_path / "other.npz")

@@ -1,0 +1,126 @@
+"""The audit of a set of films: what is built in is found, and nothing else."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.book.browser import CHROMIUM, MISSING, chromium
+from tests.project.command import xraylib
+from xraylib.data import own_images, phantoms
+from xraylib.evaluation import audit
+
+N = 60
+
+
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    """Chest films of 60 people, half of them called ill by nothing that is in the picture."""
+    monkeypatch.setattr(own_images, "PROFILES", tmp_path)
+    (tmp_path / "phantom.yml").write_text("dataset: phantom\ninterpolation: nearest\n")
+
+    def write(change=lambda i, image: image, table=lambda table: table):
+        for i in range(N):
+            image, _ = phantoms.radiograph(0, patient=i, seed=4)
+            path = tmp_path / "films" / ("ill", "well")[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Sizes and bytes are drawn alike; letters are left to chance.
+            Image.fromarray(change(i, np.asarray(Image.fromarray(image).resize((96, 96))))).save(
+                path
+            )
+        done = xraylib("manifest", tmp_path / "films", "--positive", "ill")
+        assert done.returncode == 0, done.stderr
+        path = tmp_path / "films/manifest.csv"
+        table(pd.read_csv(path)).to_csv(path, index=False)
+        return path
+
+    return write
+
+
+def suspects(found):
+    return {each["what"].split(" (")[0]: each for each in found["suspects"]}
+
+
+def test_where_nothing_is_tied_nothing_is_flagged(films):
+    found = audit.audit(films(), backbone=False, progress=False)
+    assert [each["what"] for each in found["suspects"] if each.get("flagged")] == []
+    assert found["counts"][0] | {"train": 0, "val": 0} == {
+        "class": "well", "images": 30, "people": 30, "train": 0, "val": 0
+    }  # fmt: skip
+    for what in ("width and height", "format", "bits"):
+        assert suspects(found)[what]["not_applicable"] == "it is the same for all films"
+    assert "the same pixels" not in str(found["leaks"])
+    assert "none of the suspects" in audit.summary(found)
+
+
+def test_what_is_tied_is_found(films):
+    """A letter in a corner, another size, and a note that only the ill have."""
+
+    def change(i, image):
+        image = image.copy()
+        if i % 2 == 0:
+            image[3:7, 3:7] = 255
+            return np.pad(image, ((0, 8), (0, 0)))
+        return image
+
+    def table(table):
+        return table.assign(ward=np.where(table["class"] == "ill", "7", ""), day=np.arange(N) % 7)
+
+    found = audit.audit(films(change, table), backbone=False, progress=False)
+    for what in ("width and height", "ward", "the four corners, 8 × 8 pixels each"):
+        assert suspects(found)[what]["flagged"], what
+    assert not suspects(found)["day"]["flagged"]
+    assert found["suspects"][0]["auc"][1] >= found["suspects"][-1].get("auc", [0, 0])[1]
+
+
+def test_leaks_and_blank_films(films):
+    """A copy of another person, a person on both sides of the split, a film without a picture."""
+
+    def change(i, image):
+        image, _ = phantoms.radiograph(0, patient=0, seed=4) if i == 2 else (image, None)
+        image = np.asarray(Image.fromarray(image).resize((96, 96)))
+        return np.where(image > 127, 130, 120).astype(np.uint8) if i == 5 else image
+
+    def table(table):
+        held_out = table.index[table.split == "val"][0]
+        table.loc[held_out, "group"] = table.group[table.split == "train"].iloc[0]
+        return table
+
+    path = films(change, table)
+    done = xraylib("audit", path, "--quick")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((path.parent / "audit.json").read_text())
+    assert found["doubtful"] == ["well/5.png: 2 grey levels"]
+    assert len(found["leaks"]["people on both sides of a split"]) == 2
+    assert any(
+        "ill/0.png = ill/2.png (the same pixels" in each
+        for each in found["leaks"]["films alike, of two people"]
+    )
+    assert "films to look at: 1, such as well/5.png" in done.stdout
+    assert "people on both sides of a split: 2" in done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+def test_the_page_stands_alone(films):
+    path = films()
+    assert xraylib("audit", path, "--quick").returncode == 0
+    page = path.parent / "audit.html"
+    assert re.findall(r"""(?:src|href)=(?!"data:)[^ >]+""", page.read_text()) == []
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": 390, "height": 800})
+        complaints = []
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.goto(page.as_uri())
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert tab.locator("img").evaluate("image => image.naturalWidth") > 500
+        rows = tab.locator("tbody").last.locator("tr")
+        assert rows.count() >= 8 and complaints == []
+
+
+def test_a_set_that_is_none_is_named(tmp_path):
+    done = xraylib("audit", tmp_path / "manifest.csv")
+    assert done.returncode == 1 and "expected a manifest, found no file" in done.stderr
+    assert xraylib("audit", "phantom").returncode == 1

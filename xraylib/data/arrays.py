@@ -1,0 +1,139 @@
+"""Arrays on disk, filled batch by batch, that go on where they stopped.
+
+For what does not fit into memory: pictures of one size, features. A file holds one array, as numpy
+writes it; its name says what it is known by. Nothing here imports another room.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+
+class OnDisk:
+    """An array in a file: rows are read when they are asked for, and not kept.
+
+    To another process or machine it travels as the path of the file. ``np.asarray`` reads all.
+
+    Attributes:
+        path: pathlib.Path of the ``.npy`` file.
+        shape, ndim, dtype: as of a numpy array.
+    """
+
+    def __init__(self, path, rows=None):
+        self.path, self._rows = Path(path), rows
+        whole = np.load(self.path, mmap_mode="r")
+        n = len(whole) if rows is None else len(rows)
+        self.shape, self.dtype, self.ndim = (n, *whole.shape[1:]), whole.dtype, whole.ndim
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, key):
+        # Mapped anew each time: pages of a file that stays mapped fill the memory.
+        whole = np.load(self.path, mmap_mode="r")
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        rows = first if self._rows is None else self._rows[first]
+        return np.array(whole[(rows, *rest)])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
+
+    @property
+    def known_by(self):
+        """What tells it from others: its file's name says what was computed, and the rows."""
+        return self.path.stem, self._rows
+
+    def rows(self, which):
+        """Some of its rows, by a bool for each or by positions, as another OnDisk."""
+        return OnDisk(
+            self.path, np.arange(len(self))[which] if self._rows is None else self._rows[which]
+        )
+
+
+def light(array):
+    """An :class:`OnDisk` as it is, anything else as a numpy array."""
+    return array if isinstance(array, OnDisk) else np.asarray(array)
+
+
+def rows(array, which):
+    """Rows of an array, of a table, or of an :class:`OnDisk`, of which none is read."""
+    return array.rows(which) if isinstance(array, OnDisk) else array[which]
+
+
+def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="images", progress=True):
+    """An array from a folder, computed where it is not there yet.
+
+    Batches run one after the other, or as a surrounding ``joblib.parallel_config`` says, such as on
+    a Dask cluster whose workers share the disk: each writes its rows itself, so that no array
+    travels.
+
+    Args:
+        folder: where arrays are kept; made if needed. Processes may share it.
+        known_by: whatever the array depends on, to be hashed.
+        shape: of the array, (n, ...).
+        dtype: of its values.
+        compute: function of a range of rows that gives these rows; for other machines one that can
+            be pickled.
+        batch_size: rows at a time; an interruption loses no more.
+        what: a word for the bar.
+        progress: show a bar on stderr, and the size of the file if it is 1 GB or more.
+
+    Returns:
+        OnDisk.
+
+    Raises:
+        OSError: the disk has not enough room; says how much is needed.
+    """
+    folder, key = Path(folder).absolute(), joblib.hash((known_by, shape, np.dtype(dtype).str))
+    path, partial, noted = (folder / f"{key}{end}" for end in (".npy", ".partial.npy", ".json"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{key}.lock"):
+        if path.exists():
+            return OnDisk(path)
+        done = set()
+        with contextlib.suppress(OSError, ValueError):
+            done = set(json.loads(noted.read_text())) if partial.exists() else done
+        if not done:
+            _make_room(partial, dtype, shape, progress)
+        starts = range(0, shape[0], batch_size)
+        todo = [range(s, min(s + batch_size, shape[0])) for s in starts if s not in done]
+        jobs = (joblib.delayed(_write)(partial, compute, batch) for batch in todo)
+        finished = joblib.Parallel(batch_size=1, return_as="generator_unordered")(jobs)
+        with tqdm(total=shape[0], initial=shape[0] - sum(map(len, todo)), desc=what, unit="image",
+                  leave=False, disable=None if progress else True) as bar:  # fmt: skip
+            for batch in finished:
+                done.add(batch.start)
+                noted.write_text(json.dumps(sorted(done)))
+                bar.update(len(batch))
+        partial.replace(path)
+        noted.unlink(missing_ok=True)
+    return OnDisk(path)
+
+
+def _write(partial, compute, batch):
+    values = compute(batch)
+    rows = np.load(partial, mmap_mode="r+")
+    rows[batch.start : batch.stop] = values
+    rows.flush()
+    return batch
+
+
+def _make_room(partial, dtype, shape, progress):
+    """An empty file of full size, if the disk has room for it."""
+    needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(partial.parent).free
+    if needed > free:
+        raise OSError(
+            f"{partial.parent}: expected room for {needed / 1e9:.1f} GB, found {free / 1e9:.1f}: "
+            "make room, or take fewer images, a smaller size or fewer draws"
+        )
+    if progress and needed >= 1e9:
+        print(f"{partial.parent}: {needed / 1e9:.1f} GB for {shape[0]:,} rows", file=sys.stderr)
+    np.lib.format.open_memmap(partial, "w+", dtype, shape).flush()

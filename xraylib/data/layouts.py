@@ -1,0 +1,573 @@
+"""Image sets as people have them: folders, tables and arrays, to one line an image.
+
+Which images there are, what they show, whose they are, in which split: as far as names of files and
+folders, or a table, tell. Nothing is opened but tables and .npz files.
+"""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import zipfile
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from xraylib.data.manifest import DatasetError
+
+CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX", "manifest.csv")  # and what begins with a dot
+SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
+            ".pnm", ".dcm", ".dicom", ".dic", ".ima", ""}  # fmt: skip
+BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls", ".xlsx", ".pdf",
+          ".docx", ".html", ".npy", ".npz", ".mat", ".nii", ".gz", ".zip", ".h5", ".log", ".py",
+          ".ipynb", ".db"}  # fmt: skip
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+          "dev": "val", "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+# Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
+GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
+           "xray", "xrays", "data", "dataset", "set", "stage", "part", "batch", "all"}  # fmt: skip
+STUDY = re.compile(
+    r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d[_-]?\d\d|[\d.]{20,}"
+    r"|(study|series|session|visit|exam)s?",
+    re.I,
+)
+PERSON = re.compile(r"(patient|person|subject|child|case|sub|pat|pt|p|id)[_ -]?\d+", re.I)
+NO_FILM = re.compile(
+    r"mask|segment|annotation|ground.?truth|thumb|heat.?map|overlay|bounding", re.I
+)
+NO_FILM_STEM = re.compile(r"(^|[_. -])(mask|seg|segmentation|annotation|overlay|thumb|thumbnail)s?"
+                          r"([_. -]?\d*)$", re.I)  # fmt: skip
+# Names of a class that is not what is looked for; the other is class 1.
+NEGATIVE = {"normal", "normals", "healthy", "negative", "neg", "control", "controls", "other",
+            "others", "none", "no finding", "no", "0", "benign"}  # fmt: skip
+# Names of people in public sets' files, and in files in general: as few as fit are proposed.
+STEMS = (r"NORMAL2-IM-\d+|IM-\d+|person\d+", r"^\D*\d+(?=[_. -])", r"^.+(?=[_ -]\d+$)")
+# Headers as the publishers of large sets write them, in small letters without signs.
+LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
+         "target", "diagnosis", "finding label", "category")  # fmt: skip
+WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
+       "case id", "pid")  # fmt: skip
+
+
+def read(path, *, table=None, columns=(), person=None, positive=None, negative=None):
+    """What a folder, a table or an .npz file says of its images.
+
+    Args:
+        path: a folder with images at any depth, or an .npz file of arrays, which is unpacked into
+            PNG files in a folder of its name.
+        table: CSV with a line an image; None: one in the folder, where its folders are no classes.
+        columns: dict with the table's columns "file", "label" and "person"; what is missing is
+            recognised.
+        person: regular expression that finds a person in the path of a file below the folder; its
+            first group if it has one.
+        positive: the label that is class 1.
+        negative: the label that is class 0; None: all others.
+
+    Returns:
+        (folder, rows, notes): Path; pandas.DataFrame with file (below the folder), label (0 or 1),
+        class (its name), split ("", or "train", "val", "test"), person ("" where unknown) and
+        further columns of the table; list of str, what was understood and what was left out.
+
+    Raises:
+        DatasetError: the path is none of these, two classes cannot be told, or a column or a person
+            cannot be found.
+    """
+    path = Path(path).expanduser().resolve()
+    folder, notes, places = path, [], {}
+    if path.suffix == ".npz" and path.is_file():
+        folder, rows, places = _arrays(path)
+        notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
+    else:
+        files, notes = _images(folder)
+        rows, more = _understood(folder, files, table, dict(columns), positive)
+        notes += more
+    rows, more = _classes(path, rows, positive, negative)
+    notes += more
+    if places:
+        _unpack(path, folder, rows.file, places)
+    if person is not None:
+        rows["person"], more = _by_pattern(folder, rows.file, person)
+        notes += more
+    return folder, rows.reset_index(drop=True), notes
+
+
+def few(names, most=5):
+    """A list for a message: the first of them and how many more there are."""
+    names = list(map(str, names))
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def visible(folder):
+    """What is in a folder but for hidden files and what systems leave there, sorted."""
+    try:
+        paths = sorted(folder.iterdir(), key=lambda path: (path.name.casefold(), path.name))
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror}); check rights") from error
+    return [path for path in paths if path.name[0] != "." and path.name not in CLUTTER]
+
+
+def _images(folder):
+    """Files that may be films, PurePosixPath below the folder, sorted; notes of all others."""
+    expected = f"{folder}: expected a folder of images or an .npz file of arrays, found"
+    if not folder.exists():
+        raise DatasetError(f"{expected} nothing; check the path")
+    if not folder.is_dir():
+        raise DatasetError(f"{expected} another file; name the folder that it lies in")
+    films, beside, drawn, todo = [], [], [], [folder]
+    while todo:
+        for path in visible(todo.pop()):
+            if path.is_dir():
+                todo.append(path)
+                continue
+            file = PurePosixPath(path.relative_to(folder).as_posix())
+            no_film = any(map(NO_FILM.search, file.parts[:-1])) or NO_FILM_STEM.search(file.stem)
+            if file.suffix.lower() in BESIDE:
+                beside.append(file)
+            else:
+                (drawn if no_film else films).append(file)
+    if not films:  # a set of masks, or of films under such a name
+        films, drawn = drawn, []
+    notes = []
+    if drawn:
+        places = Counter(file.parent for file in drawn)
+        where = few(f"{count:,} in {place}" for place, count in sorted(places.items()))
+        notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
+    if beside := [file for file in beside if file.suffix not in (".csv", ".tsv")]:
+        notes.append(f"left out, no images: {few(sorted(beside))}")
+    return sorted(films), notes
+
+
+def _understood(folder, files, table, columns, positive):
+    """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
+    by_folder, notes = _by_folder(files)
+    classes = by_folder.labels.map(len).gt(0)
+    names = set().union(*by_folder.labels)
+    asked = table is not None or columns
+    if not asked and (len(names) == 2 or positive in names):
+        return _without(by_folder, ~classes, "they are in no class's folder", notes)
+    found = _tables(folder, table)
+    read = {path: _by_table(each, files, columns) for path, each in found.items()}
+    read = {path: each for path, each in read.items() if each is not None}
+    if read:
+        # Most images first; then the one that needs no further question.
+        best = max(
+            read, key=lambda path: (len(read[path][0]), -len(set().union(*read[path][0].labels)))
+        )
+        rows, more = read[best]
+        return rows, [f"labels are from the table {best}: {more[0]}", *more[1:]]
+    if asked:
+        known = [f"{path}: {few(each.columns, 8)}" for path, each in found.items()]
+        raise DatasetError(
+            f"{folder}: expected a table with a column of file names that are here and one of "
+            f"labels, found {'; '.join(known)}; name them: --file COLUMN --label COLUMN"
+        )
+    _no_classes(folder, files, names, found)
+    return _without(by_folder, ~classes, "they are in no class's folder", notes)
+
+
+def _no_classes(folder, files, names, tables):
+    """Say why folders are no two classes, where no option can help."""
+    expected = f"{folder}: expected a sub-folder of images for each of two classes, found"
+    remedy = "move the images of each class into one, or give a table: --table FILE.csv"
+    if tables:
+        remedy = (
+            f"labels may be in {few(tables)}: name the columns, --table FILE.csv --file COLUMN "
+            "--label COLUMN"
+        )
+    if not names:
+        raise DatasetError(f"{expected} {len(files):,} images and no such sub-folder; {remedy}")
+    empty = [path.name for path in visible(folder) if path.is_dir() and not any(path.rglob("*.*"))]
+    if len(names) == 1 and empty:
+        raise DatasetError(
+            f"{folder}: expected images of the class {empty[0]!r}, found none; add them, or move "
+            "the folder away"
+        )
+    if len(names) == 1:
+        only = next(iter(names))
+        raise DatasetError(
+            f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above"
+        )
+    if len(names) > max(20, len(files) // 20):
+        raise DatasetError(
+            f"{expected} {len(names):,} ({few(sorted(names))}), which look like people, not like "
+            f"classes; {remedy}"
+        )
+
+
+def _without(rows, which, why, notes):
+    if which.any():
+        notes = [*notes, f"left out, for {why}: {few(rows.file[which])}"]
+    return rows[~which].reset_index(drop=True), notes
+
+
+def _by_folder(files):
+    """Rows as the folders say: splits, one level of classes, then sites and people."""
+    splits, parts = [], []
+    for file in files:
+        known = [(name, _words(name)) for name in file.parts[:-1]]
+        named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
+        splits.append(named[0] if named else "")
+        parts.append([name for name, words in known if not words])
+    # A folder around everything is no class, unless there is nothing else.
+    while parts and all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
+        parts = [each[1:] for each in parts]
+    rows = pd.DataFrame(
+        {
+            "file": [file.as_posix() for file in files],
+            "labels": [frozenset(each[:1]) for each in parts],
+            "split": splits,
+            "person": "",
+        }
+    )
+    below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
+    level, notes = _level_of_people(below)
+    if level is not None:
+        rows["person"] = [
+            "/".join(each[: level + 1]) if len(each) > level else "" for each in below
+        ]
+    if level != 0 and any(below):
+        rows["site"] = [each[0] if each else "" for each in below]
+    if any(splits):
+        notes.insert(0, f"the folders {few(sorted(set(splits) - {''}))} are taken for splits")
+    return rows, notes
+
+
+def _words(name):
+    """The words of a folder's name if all of them are of splits or general, else none."""
+    words = re.findall("[a-z]+", re.sub("x[-_ ]ray", "xray", name.lower()))
+    return words if all(word in GENERIC or word in SPLITS for word in words) else []
+
+
+def _is_study(name):
+    return bool(STUDY.fullmatch(name)) and not name.isdigit()
+
+
+def _level_of_people(below):
+    """Which level of folders below a class is people, or None; what is above them are sites."""
+    levels = []
+    for level in range(max(map(len, below), default=0)):
+        levels.append(Counter(tuple(each[: level + 1]) for each in below if len(each) > level))
+    for level in reversed(range(len(levels))):
+        if np.mean([bool(PERSON.fullmatch(folder[-1])) for folder in levels[level]]) > 0.5:
+            return level, []
+    for level, here in enumerate(levels):
+        deeper = levels[level + 1] if level + 1 < len(levels) else Counter()
+        if deeper.total() > here.total() / 2 and len(deeper) >= 2 * len(here):
+            continue
+        if len(here) < 10 and here.total() > 20 * len(here):
+            names = few(sorted({folder[-1] for folder in here}))
+            return None, [f"sub-folders of many images are taken for sites, not people: {names}"]
+        return level, []
+    return None, []
+
+
+def _by_pattern(folder, files, pattern):
+    """The person of each file, by a regular expression; notes."""
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise DatasetError(
+            f"--person: expected a regular expression, got {pattern} ({error})"
+        ) from error
+    found = [regex.search(file) or regex.search(Path(file).stem) for file in files]
+    if not any(found):
+        raise DatasetError(
+            f"{folder}: --person: expected a pattern that is in names of files, but {pattern} is "
+            f"in none, such as {few(files, 2)}"
+        )
+    names = [m and (m[1] if regex.groups else m[0]) or "" for m in found]
+    lacking = [file for file, name in zip(files, names, strict=True) if not name]
+    notes = (
+        [f"--person finds nobody in {few(lacking)}: each is a person of its own"] if lacking else []
+    )
+    return pd.Series(names, index=files.index), notes
+
+
+def proposed(files):
+    """A pattern by which names of files share people, and how many there would be; or None."""
+    for pattern in STEMS:
+        stems = files.map(lambda file: PurePosixPath(file).stem)
+        names = stems.str.extract(f"({pattern})")[0].fillna(files)
+        sizes = names.value_counts()
+        if len(sizes) < 0.95 * len(files) and sizes.iloc[0] <= max(20, len(files) / 20):
+            return pattern, len(sizes)
+    return None
+
+
+# Tables
+
+
+def _plain(header):
+    return re.sub(r"[^a-z0-9]+", " ", str(header).lower()).strip()
+
+
+def _tables(folder, table):
+    """DataFrames of str by name: the table, or all in the folder; those of equal columns as one."""
+    if table is not None:
+        paths = [Path(table).expanduser()]
+        if not paths[0].is_file():
+            paths = [folder / table]
+    else:
+        paths = (
+            [p for p in visible(folder) if p.suffix in (".csv", ".tsv")] if folder.is_dir() else []
+        )
+    found = {}
+    for path in paths:
+        try:
+            each = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
+        except (OSError, ValueError, pd.errors.ParserError) as error:
+            if table is None:
+                continue
+            raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
+        for other, there in found.items():
+            if list(there.columns) == list(each.columns):
+                found[other] = pd.concat([there, each], ignore_index=True)
+                break
+        else:
+            found[path.name] = each
+    return found
+
+
+def _by_table(table, files, columns):
+    """(rows, notes) of a table, or None where it has no file names or no labels."""
+    for what, name in columns.items():
+        if name not in table and not (what == "person" and name):
+            known = few(table.columns, 20)
+            raise DatasetError(
+                f"--{what}: expected a column of the table, one of {known}; got {name!r}"
+            )
+    places = _places(files)
+    candidates = [columns["file"]] if "file" in columns else list(table)
+    resolved = {name: table[name].map(lambda cell: _place(cell, places)) for name in candidates}
+    name = max(resolved, key=lambda name: resolved[name].notna().sum(), default=None)
+    if name is None or not resolved[name].notna().any():
+        return None
+    file, notes = resolved[name], []
+    plain = {_plain(header): header for header in table}
+    label = columns.get("label") or next(
+        (plain[n] for n in LABEL if n in plain and plain[n] != name), None
+    )
+    who = columns.get("person") or next((plain[n] for n in WHO if n in plain), None)
+    findings = [] if label else [c for c in table if c not in (name, who) and _is_finding(table[c])]
+    if not label and not findings:
+        return None
+    if label:
+        labels = table[label].map(_findings)
+        what = f"labels in {label!r}"
+    else:
+        marks = table[findings].apply(pd.to_numeric, errors="coerce")
+        labels = pd.Series([frozenset(c for c, v in zip(findings, row, strict=True) if v == 1)
+                            | {f"{c} or not" for c, v in zip(findings, row, strict=True) if v == -1}
+                            for row in marks.to_numpy()], index=table.index)  # fmt: skip
+        labels = labels.map(lambda found: found or frozenset({""}))
+        what = f"a column for each of {few(findings)}"
+    rest = [c for c in table if c not in (name, label, who, *findings) and _plain(c) not in _OURS]
+    rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
+    by_folder, _ = _by_folder(files)
+    if who:
+        rows["person"] = table[who].str.strip()
+    rows = rows.join(table[rest].rename(columns=_plain))[file.notna()]
+    lacking = int(file.isna().sum())
+    # Several lines of a file, such as one a box, are taken together.
+    every = {column: "first" for column in rows if column not in ("file", "labels")}
+    every["labels"] = lambda sets: frozenset().union(*sets)
+    rows = rows.groupby("file", sort=True).agg(every).reset_index()
+    by_folder = by_folder.set_index("file").loc[rows.file]
+    rows["split"] = by_folder.split.to_numpy()
+    if not who:
+        people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
+        rows["person"] = [found[-1] if found else "" for found in people]
+    notes.append(f"files in {name!r}, {what}, people " + (f"in {who!r}" if who else "from folders"
+                 if (rows.person != "").any() else "unknown"))  # fmt: skip
+    if lacking:
+        absent = few(table[name][file.isna()])
+        notes.append(f"{lacking:,} lines of the table name files that are not here: {absent}")
+    if left := sorted({f.as_posix() for f in files} - set(rows.file)):
+        notes.append(f"left out, for the table does not name them: {few(left)}")
+    return rows, notes
+
+
+_OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
+
+
+def _is_finding(column):
+    values = set(column.str.strip()) - {""}
+    return (
+        bool(values)
+        and values <= {"0", "1", "-1", "0.0", "1.0", "-1.0"}
+        and bool(values & {"1", "1.0"})
+    )
+
+
+def _findings(cell):
+    """The names in a cell such as "Effusion|Mass", "['effusion', 'mass']" or "Pneumonia/Viral"."""
+    cell = cell.strip()
+    if cell.startswith("["):
+        try:
+            return frozenset(str(each).strip() for each in ast.literal_eval(cell)) or frozenset()
+        except (ValueError, SyntaxError):
+            cell = cell.strip("[]")
+    return frozenset(part.strip() for part in re.split(r"[|;/]", cell) if part.strip())
+
+
+def _places(files):
+    """From each end of a path, in small letters, to the file; None where two have it."""
+    places = {}
+    for file in files:
+        parts = file.as_posix().lower().split("/")
+        for start in range(len(parts)):
+            end = "/".join(parts[start:])
+            for key in {end, end.removesuffix(file.suffix.lower())}:
+                places[key] = file.as_posix() if key not in places else None
+    return places
+
+
+def _place(cell, places):
+    """The file that a cell names: by its path, or as much of its end as is here."""
+    parts = str(cell).strip().lower().replace("\\", "/").split("/")
+    for start in range(len(parts)):
+        if found := places.get("/".join(parts[start:])):
+            return found
+    return None
+
+
+# Classes
+
+
+def _classes(folder, rows, positive, negative):
+    """The rows with label and class in place of their sets of names; notes."""
+    counts = Counter(name for names in rows.labels for name in names if name)
+    known = [f"{name} ({count:,})" for name, count in counts.most_common()]
+    alike = {name.strip().casefold() for name in counts}
+    if "" in alike or len(alike) < len(counts):
+        raise DatasetError(
+            f"{folder}: expected names of classes that nobody confuses, found {sorted(counts)}; "
+            "rename or merge them"
+        )
+    for option, name in (("positive", positive), ("negative", negative)):
+        if name is not None and name not in counts:
+            raise DatasetError(
+                f"{folder}: --{option}: expected one of {few(known, 20)}, got {name!r}"
+            )
+    if positive is not None and positive == negative:
+        raise DatasetError(f"--negative: expected another class than {positive!r}")
+    if positive is None:
+        positive = _positive(
+            folder, sorted(counts, key=lambda n: (n.casefold(), n)), known, negative
+        )
+    has = rows.labels.map(lambda names: positive in names).astype(int)
+    out = rows.labels.map(lambda names: not names or f"{positive} or not" in names)
+    notes = []
+    others = [name for name in counts if name != positive and not name.endswith(" or not")]
+    if negative is None:
+        single = rows.labels.map(len).max() == 1  # else the other may stand beside it
+        negative = others[0] if len(others) == 1 and single else "other"
+        if len(others) > 1:
+            notes.append(
+                f"class 0, {negative!r}, is all that is not {positive!r}: {few(sorted(others))}"
+            )
+    else:
+        has_other = rows.labels.map(lambda names: negative in names)
+        out |= has_other == (has == 1)  # neither of them, or both
+    if out.any():
+        why = f"they are neither {positive!r} nor {negative!r} for certain"
+        notes.append(f"left out, for {why}: {int(out.sum()):,} images")
+    rows = rows.assign(label=has, **{"class": np.where(has, positive, negative)})[~out]
+    notes.append(f"class 1 is {positive!r}: a score of 1 says so, and sensitivity is of this class")
+    return rows.drop(columns="labels").reset_index(drop=True), notes
+
+
+def _positive(folder, names, known, negative):
+    """Which of two names is looked for."""
+    if len(names) != 2:
+        raise DatasetError(
+            f"{folder}: expected two classes, found {len(names)}: {few(known)}; add --positive "
+            "NAME for one against all others, and --negative NAME for one against another"
+        )
+    if negative is not None:
+        return next(name for name in names if name != negative)
+    plain = [re.sub("[-_]", " ", name.strip().casefold()) for name in names]
+    negatives = [name in NEGATIVE or name[:3] == "no " for name in plain]
+    if sum(negatives) != 1:
+        first, second = map(shlex.quote, names)
+        raise DatasetError(
+            f"{folder}: expected to see from the names {names} which class is looked for, and "
+            f"cannot: add --positive {first} or --positive {second}; sensitivity will be of that "
+            "class"
+        )
+    return names[negatives.index(False)]
+
+
+# Arrays
+
+
+def _arrays(path):
+    """Folder and rows of an .npz file as MedMNIST and Keras have them, and where each array is."""
+    try:
+        arrays = np.load(path, allow_pickle=False)
+        names = set(arrays.files)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: expected an .npz file ({error}); fetch it again") from error
+    rows, places = [], {}
+    for split in ("train", "val", "test", "all"):
+        pairs = [(f"{split}_images", f"{split}_labels"), (f"x_{split}", f"y_{split}")]
+        pairs += [("images", "labels")] if split == "all" else []
+        for x, y in pairs:
+            if x not in names or y not in names:
+                continue
+            labels = arrays[y]
+            for i, found in enumerate(labels.reshape(len(labels), -1)):
+                found = np.flatnonzero(found) if len(found) > 1 else found
+                file = f"{split}/{i:06d}.png"
+                places[file] = x, i, len(labels)
+                rows.append((file, frozenset(map(str, found)) or frozenset({""}), split))
+    if not rows:
+        known = few(sorted(names), 10)
+        raise DatasetError(f"{path}: expected train_images, train_labels and so on, found {known}")
+    rows = pd.DataFrame(rows, columns=["file", "labels", "split"]).assign(person="")
+    return path.with_suffix(""), rows.replace({"split": "all"}, ""), places
+
+
+def _unpack(path, folder, files, places):
+    """Write the pictures of an .npz file as PNG: all of them or none."""
+    if folder.exists():
+        if all((folder / file).is_file() for file in files):
+            return
+        raise DatasetError(f"{folder}: expected no such folder yet, to unpack to; move it away")
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    arrays, key = np.load(path, allow_pickle=False), None
+    try:
+        for file in tqdm(files, desc="unpacking", unit="image", leave=False, disable=None):
+            if places[file][0] != key:  # one array at a time
+                key, _, count = places[file]
+                images = _pictures(path, key, arrays[key], count)
+            (partial / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[places[file][1]]).save(partial / file)
+        partial.replace(folder)
+    except OSError as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(
+            f"{folder}: cannot be written ({error.strerror}); check rights and space"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _pictures(path, key, images, count):
+    """uint8 (n, h, w) or (n, h, w, 3), checked."""
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    shape = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if images.dtype != np.uint8 or not shape or len(images) != count:
+        raise DatasetError(
+            f"{path}: {key}: expected uint8 (n, h, w) or (n, h, w, 3) and as many labels, got "
+            f"{images.dtype} {images.shape} and {count} labels"
+        )
+    return images

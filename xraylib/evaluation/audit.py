@@ -1,0 +1,276 @@
+"""What a set of images is worth: what is there, what leaks, what tells the classes apart.
+
+``python -m xraylib audit MANIFEST`` writes it as a page. Chapters 02 (data) and 05 (evaluation)
+show how each test works, and on what it can be wrong.
+"""
+
+import base64
+import contextlib
+import io
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from xraylib.data import datasets, images, manifest
+from xraylib.evaluation import metrics, shortcuts
+from xraylib.evaluation.validation import cross_validate
+
+SEEDS, FOLDS = 3, 5
+SHOWN = 8  # films of each class on the contact sheet
+# What a manifest says that is no measure of the films.
+NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "width", "height",
+               "original_filename", "original_sha256"}  # fmt: skip
+MANY_VALUES = 50
+
+VIEWS = {
+    "16 × 16 pixels": lambda film: shortcuts.thumbnails(film),
+    "the same of the outer fifth": lambda film: shortcuts.thumbnails(
+        shortcuts.black_centre(film, 0.8)
+    ),
+    "the same of the central tenth": lambda film: shortcuts.thumbnails(
+        shortcuts.centre_crop(film, 0.1)
+    ),
+    "the four corners, 8 × 8 pixels each": lambda film: _corners(film[0]),
+    "grey values without places": shortcuts.grey_values,
+    "fine detail, which resampling changes": shortcuts.fine_detail,
+}
+
+
+def audit(path, *, backbone=True, store=None, progress=True):
+    """Look at a set of images as its manifest describes it.
+
+    Args:
+        path: of the manifest, or the name of one of the book's sets.
+        backbone: whether to score averaged features of EfficientNet-Lite0, too, which takes most of
+            the time.
+        store: folder to keep what is computed of the films in, see
+            :func:`xraylib.data.arrays.filled`.
+        progress: show bars on stderr.
+
+    Returns:
+        dict that can be written as JSON: set, counts, sizes, leaks, suspects (a list, the strongest
+        first, each with what, kind, right, auc, control, flagged or why it is not applicable) and
+        sheet, a PNG as a base64 text.
+
+    Raises:
+        ValueError, DatasetError: see :func:`xraylib.data.datasets.load`.
+    """
+    image_set = manifest.find(path, crossing=True)
+    data = datasets.load(image_set)
+    seen = _seen(data, progress)
+    found = {
+        "set": data.name,
+        "classes": list(data.class_names),
+        "counts": _counts(data),
+        "majority": str(metrics.majority(data.labels)),
+        "sizes": _sizes(data),
+        "doubtful": [
+            f"{n}: {why}" for n, why in zip(data.names, seen["doubt"], strict=True) if why
+        ],
+        "leaks": _leaks(data, seen["hash"]),
+        "sheet": _sheet(data),
+    }
+    tests = [("beside the picture", what, X) for what, X in _beside(data)]
+    tests += [("of the picture", what, seen[what]) for what in VIEWS]
+    if backbone:
+        what = "averaged features of EfficientNet-Lite0"
+        tests.append(("of the picture", what, _features(image_set, store, progress)))
+    bar = tqdm(tests, desc="suspects", leave=False, disable=None if progress else True)
+    # Of few films a fold takes less time than its way to a worker.
+    few = joblib.parallel_config(n_jobs=1) if len(data) < 1000 else contextlib.nullcontext()
+    with few:
+        suspects = [_suspect(data, *test) for test in bar]
+    suspects.sort(key=lambda each: each.get("auc", [0, 0])[1], reverse=True)
+    return found | {"suspects": suspects}
+
+
+def _corners(film):
+    """The four corners, a tenth of each side, where letters are: float64 (1, 256), 0..1."""
+    h, w = (max(1, side // 10) for side in film.shape[:2])
+    corners = [film[:h, :w], film[:h, -w:], film[-h:, :w], film[-h:, -w:]]
+    return shortcuts.thumbnails(corners, 8).reshape(1, -1)
+
+
+def _seen(data, progress):
+    """What one reading of each film gives: dict of arrays (n, ...), and "doubt", a list."""
+
+    def look(i):
+        film = [data.images[i]]
+        row = {what: view(film)[0] for what, view in VIEWS.items()}
+        return row | {"doubt": images.doubt(film[0]), "hash": shortcuts.hashes(film, False)[0]}
+
+    # Threads: reading, resizing and sums work outside of Python.
+    jobs = (joblib.delayed(look)(i) for i in range(len(data)))
+    rows = joblib.Parallel(-1, "threading", return_as="generator")(jobs)
+    rows = list(tqdm(rows, "films", len(data), leave=False, disable=None if progress else True))
+    return {what: np.array([row[what] for row in rows]) for what in rows[0]}
+
+
+def _counts(data):
+    table = pd.DataFrame({"class": np.array(data.class_names)[data.labels], "split": data.split})
+    table["group"] = data.groups
+    counts = table.groupby("class").agg(images=("group", "size"), people=("group", "nunique"))
+    counts = counts.join(pd.crosstab(table["class"], table.split))
+    return counts.loc[list(data.class_names)].reset_index().to_dict("records")
+
+
+def _sizes(data):
+    rows, table = [], data.table
+    for label, name in enumerate(data.class_names):
+        part = table[data.labels == label]
+        row = {"class": name}
+        for side in [side for side in ("width", "height") if side in part]:
+            low, middle, high = np.quantile(part[side].astype(float), [0, 0.5, 1])
+            row[side] = f"{middle:.0f} ({low:.0f} to {high:.0f})"
+        for what in [what for what in ("format", "bits", "site") if what in part]:
+            row[what] = ", ".join(
+                f"{v} ({n})" for v, n in part[what].value_counts().head(5).items()
+            )
+        rows.append(row)
+    return rows
+
+
+def _leaks(data, hashed):
+    sides = pd.Series(data.split).groupby(data.groups).transform("nunique")
+    crossing = [name for name, n in zip(data.names, sides, strict=True) if n > 1]
+    pairs = shortcuts.near_duplicates(data, hashed=hashed)
+    apart = pairs[~pairs.same_group]
+    told = []
+    for pair in apart.itertuples():
+        how = "the same pixels" if pair.identical else f"{pair.distance} of 64 signs apart"
+        where = "" if pair.same_split else ", in two splits"
+        told.append(f"{pair.first} = {pair.second} ({how}{where})")
+    return {
+        "people on both sides of a split": crossing,
+        "films alike, of two people": told,
+        "pairs of films alike, of one person": int(pairs.same_group.sum()),
+    }
+
+
+def _sheet(data):
+    """A PNG with some films of each class, a row a class."""
+    rng, rows = np.random.default_rng(0), []
+    for label in (0, 1):
+        of = np.flatnonzero(data.labels == label)
+        shown = rng.choice(of, min(SHOWN, len(of)), replace=False)
+        films = [datasets.resize([data.images[i]], 112, "bilinear", True)[0] for i in shown]
+        films += [np.zeros_like(films[0])] * (SHOWN - len(films))
+        rows.append(np.concatenate(films, axis=1))
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(rows)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _beside(data):
+    """(what, columns) of all that a table says of the films, besides what they show."""
+    if {"width", "height"} <= set(data.table):
+        yield "width and height", ["width", "height"]
+    for column in data.table:
+        if column not in NO_SUSPECTS:
+            yield column, [column]
+
+
+def _features(image_set, store, progress):
+    from xraylib.models.backbones import efficientnet_lite0  # here, because it brings TensorFlow
+    from xraylib.training import frozen
+
+    data = datasets.load(image_set, size=224, interpolation="bilinear", store=store)
+    return frozen.averaged(efficientnet_lite0(), data.images, store=store, progress=progress)
+
+
+def _suspect(data, kind, what, X):
+    """How well one of them tells the classes apart, and the same with shuffled labels."""
+    found = {"what": what, "kind": kind}
+    if kind == "beside the picture":
+        columns, why = shortcuts.metadata_columns(data, X), "it is the same for all films"
+        for name in columns:
+            if columns[name].dtype == object and columns[name].nunique() > MANY_VALUES:
+                columns[name] = (columns[name] == "(missing)").astype(float)
+                why = "it has a value of its own for nearly every film, and none is missing"
+        model = shortcuts.metadata_tree(columns)
+        values = columns[columns.columns[0]].groupby(data.labels).unique().map(set)
+        if len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20:
+            found["what"] += " (no value is in both classes: is it the label itself?)"
+    else:
+        columns, why = pd.DataFrame(np.asarray(X, np.float64)), "it is the same for all films"
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
+    if columns.nunique(dropna=False).max() < 2:
+        return found | {"not_applicable": why}
+
+    def scored(labels, seeds, draws=2000):
+        crossed = cross_validate(
+            model, columns.to_numpy() if kind == "of the picture" else columns, labels,
+            data.groups, seeds=seeds, folds=FOLDS, progress=False,
+        )  # fmt: skip
+        area = metrics.evaluate(labels, crossed.together, groups=data.groups, draws=draws).auc
+        return crossed, [round(float(each), 3) for each in area]
+
+    try:
+        crossed, area = scored(data.labels, SEEDS)
+        control = [
+            scored(np.random.default_rng(s).permutation(data.labels), [s], draws=100)[1][0]
+            for s in range(SEEDS)
+        ]
+    except ValueError as error:  # too few people for the folds
+        return found | {"not_applicable": str(error)}
+    flagged = area[1] > max(0.6, *control)
+    return found | {
+        "right": str(crossed.spread), "auc": area, "control": control, "flagged": bool(flagged)
+    }  # fmt: skip
+
+
+def summary(found):
+    """The findings in a few lines of text."""
+    lines = [
+        f"{found['set']}: " + ", ".join(
+            f"{row['images']:,} images of {row['people']:,} people {row['class']}"
+            for row in found["counts"]
+        ),
+        f"always saying the larger class: {found['majority']}",
+    ]  # fmt: skip
+    for what, which in found["leaks"].items():
+        if isinstance(which, list) and which:
+            lines.append(f"{what}: {len(which)}, such as {which[0]}")
+    if found["doubtful"]:
+        lines.append(f"films to look at: {len(found['doubtful'])}, such as {found['doubtful'][0]}")
+    flagged = [each for each in found["suspects"] if each.get("flagged")]
+    for each in flagged[:8]:
+        value, low, high = each["auc"]
+        lines.append(f"{each['kind']}, {each['what']}: AUC {value:.2f} ({low:.2f} to {high:.2f})")
+    if not flagged:
+        lines.append("none of the suspects tells the classes apart")
+    return "\n".join(lines)
+
+
+def write(path, *, folder=None, **options):
+    """Audit a set and write ``audit.html``, one self-contained page, and ``audit.json``.
+
+    Args:
+        path: see :func:`audit`, as are the errors.
+        folder: where to; None: beside the manifest, of the book's own sets the current folder.
+        **options: of :func:`audit`.
+
+    Returns:
+        (pathlib.Path of the page, dict of the findings).
+    """
+    import json
+
+    from xraylib.evaluation.audit_page import page
+
+    found = audit(path, **options)
+    if folder is None:
+        folder = Path(path).expanduser().parent if str(path).endswith(".csv") else "."
+    folder = Path(folder).resolve()
+    texts = {
+        folder / "audit.json": json.dumps(found, indent=1, ensure_ascii=False),
+        folder / "audit.html": page(found),
+    }
+    manifest.store(texts)
+    return folder / "audit.html", found

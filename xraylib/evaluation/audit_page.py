@@ -1,0 +1,102 @@
+"""The findings of an audit as one page of HTML, without anything beside it."""
+
+from html import escape
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; background: #fff; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+th, td { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ccc; }
+td { vertical-align: top; } .strong td { background: #fdf0e3; }
+svg { vertical-align: middle; } img { max-width: 100%; } h2 { margin-top: 2.5rem; }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818; }
+  th, td { border-color: #444; } .strong td { background: #3a2a17; } }
+"""
+
+
+def page(found):
+    """HTML of what :func:`xraylib.evaluation.audit.audit` gives."""
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width">',
+        f"<title>Audit of {escape(found['set'])}</title><style>{STYLE}</style>",
+        f"<h1>Audit of {escape(found['set'])}</h1>",
+        "<p>Teaching material: it says what a set of images can be trusted with, and nothing of "
+        "any patient.</p>",
+        "<h2>What is there</h2>", _table(found["counts"]), _table(found["sizes"]),
+        "<p>Always saying the larger class is right on "
+        f"<b>{escape(found['majority'])}</b>: compare every accuracy with that.</p>",
+        f'<img alt="Some films of each class: above {escape(found["classes"][0])}, below '
+        f'{escape(found["classes"][1])}" src="data:image/png;base64,{found["sheet"]}">',
+        f"<p>Above {escape(found['classes'][0])}, below {escape(found['classes'][1])}; chosen at "
+        "random.</p>",
+        _list("Films to look at", found["doubtful"], "No film is blank, nearly so, or clipped."),
+        "<h2>What leaks from training to test</h2>",
+    ]  # fmt: skip
+    for what, which in found["leaks"].items():
+        if isinstance(which, list):
+            parts.append(_list(what.capitalize(), which, f"{what.capitalize()}: none."))
+        else:
+            parts.append(f"<p>{what.capitalize()}, which is no leak: {which:,}.</p>")
+    parts += [
+        "<h2>What tells the classes apart</h2>",
+        "<p>Each row is all that a small classifier was shown, in five folds with people kept "
+        "together. The AUC says how often a film of the second class gets the higher score; 0.5 is "
+        "guessing. Its 95 % interval draws people whole. The control is the same with shuffled "
+        "labels. Marked is what lies above every control and 0.6 with its whole interval.</p>",
+        _suspects(found["suspects"]),
+        "<p><b>Beside the picture</b> means that it has nothing to do with the body: a network may "
+        "learn it instead of the illness, and what is marked has to go, or to be made alike. "
+        "<b>Of the picture</b> shows anatomy too: a high score says that the task is easy, or that "
+        "something else gives it away; this test cannot tell which. A score near 0.5 clears "
+        "nothing but this suspect, seen in this way. Letters burnt into a film are looked for in "
+        "its corners only.</p>",
+    ]
+    return "\n".join(parts)
+
+
+def _table(rows):
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    head = "".join(f"<th>{escape(str(column))}" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(row.get(column, '')))}" for column in columns)
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def _list(title, items, none, most=20):
+    if not items:
+        return f"<p>{escape(none)}</p>"
+    shown = "".join(f"<li>{escape(item)}" for item in items[:most])
+    more = f"<li>and {len(items) - most:,} more" if len(items) > most else ""
+    return f"<p>{escape(title)}: {len(items):,}</p><ul>{shown}{more}</ul>"
+
+
+def _suspects(suspects):
+    rows = []
+    for each in suspects:
+        first = f"<td>{escape(each['what'])}<td>{escape(each['kind'])}"
+        if "auc" not in each:
+            rows.append(
+                f"<tr>{first}<td colspan=4>not applicable: {escape(each['not_applicable'])}"
+            )
+            continue
+        value, low, high = each["auc"]
+        reach = f"({low:.2f} to {high:.2f})" if low < high else "(no interval)"
+        control = ", ".join(f"{c:.2f}" for c in each["control"])
+        rows.append(
+            f"<tr{' class=strong' if each['flagged'] else ''}>{first}<td>{value:.2f} "
+            f"{reach}<td>{_bar(value, low, high)}<td>{control}"
+            f"<td>{escape(each['right'])}"
+        )
+    head = "<th>Shown<th>Kind<th>AUC<th>0.5 to 1<th>Control<th>Films right"
+    return f"<table><thead><tr>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _bar(value, low, high):
+    """The interval from 0.5 to 1 as a line, the value as a dot."""
+    x = [round(4 + 92 * min(max(2 * each - 1, 0), 1), 1) for each in (value, low, high)]
+    line = f'<line x1={x[1]} x2={x[2]} y1=8 y2=8 stroke="#c60" stroke-width=3 />'
+    dot = f'<circle cx={x[0]} cy=8 r=4 fill="#c60" />'
+    return f'<svg width=100 height=16 role=img aria-label="{value:.2f}">{line}{dot}</svg>'
