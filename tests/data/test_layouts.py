@@ -106,6 +106,27 @@ def test_what_a_sub_folder_is(tmp_path, files, person, site):
     assert first.person == person and first.get("site") == site
 
 
+def test_people_above_and_classes_below(tmp_path):
+    for person in range(6):
+        put(
+            tmp_path,
+            *(f"patient{person}/{name}/{i}.png" for name in ("ill", "normal") for i in (0, 1)),
+        )
+    _, rows, _ = layouts.read(tmp_path)
+    assert classes(rows) == {"ill": 12, "normal": 12}
+    assert people(rows)["patient3/ill/0.png"] == people(rows)["patient3/normal/1.png"] == "patient3"
+
+
+def test_a_set_unpacked_into_itself(tmp_path):
+    """As the archive of the pneumonia set is packed: everything is there twice."""
+    root = tmp_path / "chest_xray"
+    for inside in ("", "chest_xray/"):
+        put(root, *(f"{inside}train/{name}/{i}.jpeg" for name in ("NORMAL", "ILL") for i in (1, 2)))
+    put(root, "__MACOSX/chest_xray/train/NORMAL/._1.jpeg")
+    _, rows, _ = layouts.read(root)
+    assert classes(rows) == {"NORMAL": 4, "ILL": 4} and set(rows.split) == {"train"}
+
+
 def test_folders_of_many_images_are_sites(tmp_path):
     for name in ("ill", "normal"):
         put(tmp_path, *(f"{name}/{site}/{i}.png" for site in ("Bern", "Ulm") for i in range(30)))
@@ -218,6 +239,26 @@ def test_rsna(tmp_path):
         tmp_path, table="stage_2_detailed_class_info.csv", positive="Lung Opacity"
     )
     assert classes(rows) == {"other": 5, "Lung Opacity": 3}
+
+
+def test_padchest_and_vindr(tmp_path):
+    """Labels as a list, folders that are numbers; a line for each box of each reader."""
+    lines = ["ImageID,ImageDir,PatientID,Labels,Projection"]
+    for k in range(8):
+        put(tmp_path / "padchest", f"{k % 3}/{k}_a.png")
+        found = ("['normal']", "['nodule', 'cardiomegaly']")[k % 2]
+        lines.append(f'{k}_a.png,{k % 3},{k // 2},"{found}",PA')
+    (tmp_path / "padchest/labels.csv").write_text("\n".join(lines))
+    _, rows, _ = layouts.read(tmp_path / "padchest", positive="nodule", negative="normal")
+    assert classes(rows) == {"nodule": 4, "normal": 4} and len(set(rows.person)) == 4
+    lines = ["image_id,class_name,class_id,rad_id,x_min"]
+    for k in range(6):
+        put(tmp_path / "vindr", f"train/{k:032x}.dicom")
+        found = ("No finding", "No finding") if k % 2 else ("Aortic enlargement", "Mass")
+        lines += [f"{k:032x},{name},1,R{r},{r}" for r, name in enumerate(found)]
+    (tmp_path / "vindr/train.csv").write_text("\n".join(lines))
+    _, rows, _ = layouts.read(tmp_path / "vindr", positive="Mass")
+    assert classes(rows) == {"Mass": 3, "other": 3} and set(rows.split) == {"train"}
 
 
 def test_a_table_of_ones_own(tmp_path):

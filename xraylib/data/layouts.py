@@ -145,14 +145,14 @@ def _images(folder):
 
 def _understood(folder, files, table, columns, positive):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
-    by_folder, notes = _by_folder(files)
+    by_folder, notes = _by_folder(folder, files)
     classes = by_folder.labels.map(len).gt(0)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
     if not asked and (len(names) == 2 or positive in names):
         return _without(by_folder, ~classes, "they are in no class's folder", notes)
     found = _tables(folder, table)
-    read = {path: _by_table(each, files, columns) for path, each in found.items()}
+    read = {path: _by_table(folder, each, files, columns) for path, each in found.items()}
     read = {path: each for path, each in read.items() if each is not None}
     if read:
         # Most images first; then the one that needs no further question.
@@ -206,17 +206,20 @@ def _without(rows, which, why, notes):
     return rows[~which].reset_index(drop=True), notes
 
 
-def _by_folder(files):
+def _by_folder(folder, files):
     """Rows as the folders say: splits, one level of classes, then sites and people."""
     splits, parts = [], []
     for file in files:
         known = [(name, _words(name)) for name in file.parts[:-1]]
         named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
         splits.append(named[0] if named else "")
-        parts.append([name for name, words in known if not words])
+        # A set that was unpacked into a folder of its own name may lie in it twice.
+        parts.append([name for name, words in known if not words and name != folder.name])
     # A folder around everything is no class, unless there is nothing else.
     while parts and all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
         parts = [each[1:] for each in parts]
+    if _people_above(parts):
+        parts = [[each[1], each[0], *each[2:]] for each in parts]
     rows = pd.DataFrame(
         {
             "file": [file.as_posix() for file in files],
@@ -236,6 +239,15 @@ def _by_folder(files):
     if any(splits):
         notes.insert(0, f"the folders {few(sorted(set(splits) - {''}))} are taken for splits")
     return rows, notes
+
+
+def _people_above(parts):
+    """Whether classes are below people, and not people below classes."""
+    if not parts or any(len(each) < 2 for each in parts):
+        return False
+    above, below = ({each[level] for each in parts} for level in (0, 1))
+    people = np.mean([bool(PERSON.fullmatch(name)) or name.isdigit() for name in above]) > 0.5
+    return people and 1 < len(below) <= 20 and not any(map(_is_study, below))
 
 
 def _words(name):
@@ -334,7 +346,7 @@ def _tables(folder, table):
     return found
 
 
-def _by_table(table, files, columns):
+def _by_table(folder, table, files, columns):
     """(rows, notes) of a table, or None where it has no file names or no labels."""
     for what, name in columns.items():
         if name not in table and not (what == "person" and name):
@@ -369,7 +381,7 @@ def _by_table(table, files, columns):
         what = f"a column for each of {few(findings)}"
     rest = [c for c in table if c not in (name, label, who, *findings) and _plain(c) not in _OURS]
     rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
-    by_folder, _ = _by_folder(files)
+    by_folder, _ = _by_folder(folder, files)
     if who:
         rows["person"] = table[who].str.strip()
     rows = rows.join(table[rest].rename(columns=_plain))[file.notna()]
