@@ -55,7 +55,7 @@ endif
 .PHONY: help book chapters pdf serve lab test links results scratch reproduce bench bench-scale lock clean FORCE
 
 help:  ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 book: .run/html  ## execute what changed and render the book (PROFILE=phantom, xray or report; FILMS=phantom to publish)
 	@echo "book/_build/html/index.html"
