@@ -100,10 +100,10 @@ lab: $(VENV)/ready  ## open the chapters in JupyterLab, to run and to change the
 links: book  ## ask every address that the book links to
 	$(BUILD) --builder linkcheck
 
-test: book  ## all tests: the package, the pipeline, the chapters' tables
+test: book  ## all tests: the package, the pipeline, the chapters' tables (SLOW=1: also those of minutes)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile \
-		--nbval-lax --nbval-cell-timeout=600 tests $(wildcard notebooks/[0-9]*.ipynb)
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+		--nbval-lax --nbval-cell-timeout=600 $(wildcard notebooks/[0-9]*.ipynb) tests
 
 results:  ## measure again on the 75 X-rays and write results/ (XRAYLIB_DATA or a download)
 	$(BIN)/python notebooks/without_pictures.py
