@@ -339,6 +339,19 @@ def test_people_in_both_classes_and_copies_are_told(house, tmp_path):
     assert group.nunique() == 50 - 1 - 2 + 1
 
 
+def test_uneven_classes_and_blank_images_are_told(house, tmp_path):
+    noise(tmp_path, *(f"normal/{k}.png" for k in range(60)))
+    noise(tmp_path, *(f"rare/p{k // 2}/{k}.png" for k in range(10)), seed=1)
+    done = xraylib("manifest", tmp_path)
+    assert "always saying 'normal' is right on 60 of 70 images" in done.stdout, done.stderr
+    rng = np.random.default_rng(0)
+    for path in tmp_path.rglob("*.png"):  # large enough for more than 32 grey levels
+        save(path, rng.integers(0, 256, (30, 30), dtype=np.uint8))
+    save(tmp_path / "normal/7.png", np.zeros((30, 30), np.uint8))
+    done = xraylib("manifest", tmp_path, "--force")
+    assert "1 images to look at, or to leave out: normal/7.png (constant)" in done.stdout
+
+
 # Files and manifests that changed afterwards
 
 
