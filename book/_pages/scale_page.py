@@ -23,7 +23,8 @@ INTRO = """\
 
 What does it cost to take all of a public set, and not a sample? `make bench-scale` measures it: \
 {sizes} films of 512 × 512 pixels, phantoms that were moved about, three of each person, JPEG, on \
-{cores} cores without a graphics card ({date}). Each stage runs in a process of its own. What is \
+{cores} cores without a graphics card ({date}). Each stage ran once, in a process of its own, on \
+one machine; the powers of so few sizes are rough. What is \
 written *like this* was not measured. The smallest set stands for what a stage costs before it \
 begins; beyond that, time is taken to grow by the power of the number of films that fits the \
 measurements, and in proportion to it at least.
@@ -44,8 +45,8 @@ Time grows with the films, memory hardly does. Dots: measured. Dotted lines: ext
 MEMORY = """
 ## Memory
 
-The largest memory of the process and its workers together, in MB. TensorFlow takes some 700 of \
-them when it is loaded, whatever it is given.
+The largest memory of the process and its workers together, in MB. What features take for the \
+smallest set is TensorFlow and the backbone, not the films.
 
 | stage | {heads} |
 |---|{rule}

@@ -1,4 +1,4 @@
-"""Public sets as their publishers lay them out: what is understood of names, folders and tables.
+"""Look-alikes of public sets: what is understood of names, folders and tables.
 
 Files are empty here: nothing opens a picture before names and tables are understood.
 """

@@ -143,3 +143,17 @@ def test_rooms_import_only_what_lies_before_them():
             assert found <= set(rooms[: k + 1]), path
         head = (ROOT / "xraylib" / room / "__init__.py").read_text()
         assert "Import" in head and len(head.splitlines()) <= 5
+
+
+def test_nothing_large_is_tracked_but_measurements():
+    """A wheel or a film that lay about is soon added with all the rest."""
+    git = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("no checkout of git")
+    tracked = [ROOT / name for name in git.stdout.split("\0") if name]
+    large = [
+        p.relative_to(ROOT).as_posix() for p in tracked if p.is_file() and p.stat().st_size > 5e5
+    ]
+    assert sorted(large) == ["results/covid.npz", "results/xray75.npz"]
+    packed = [p.name for p in tracked if p.suffix in (".whl", ".gz", ".zip", ".tar")]
+    assert packed == []

@@ -1,6 +1,6 @@
 """The page "Your own images", followed to the letter on look-alikes of three public sets.
 
-Files, folders and tables are as the publishers document them; the pixels are phantoms.
+Files, folders and tables have the names of the public sets; the pixels are phantoms.
 """
 
 import json

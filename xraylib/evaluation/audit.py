@@ -7,6 +7,7 @@ show how each test works, and on what it can be wrong.
 import base64
 import contextlib
 import io
+import json
 from pathlib import Path
 
 import joblib
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from xraylib.data import datasets, images, manifest
 from xraylib.evaluation import metrics, shortcuts
+from xraylib.evaluation.audit_page import page
 from xraylib.evaluation.validation import cross_validate
 
 SEEDS, FOLDS = 3, 5
@@ -30,7 +32,7 @@ NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "wid
 MANY_VALUES = 50
 
 VIEWS = {
-    "16 × 16 pixels": lambda film: shortcuts.thumbnails(film),
+    "16 × 16 pixels": shortcuts.thumbnails,
     "the same of the outer fifth": lambda film: shortcuts.thumbnails(
         shortcuts.black_centre(film, 0.8)
     ),
@@ -260,10 +262,6 @@ def write(path, *, folder=None, **options):
     Returns:
         (pathlib.Path of the page, dict of the findings).
     """
-    import json
-
-    from xraylib.evaluation.audit_page import page
-
     found = audit(path, **options)
     if folder is None:
         folder = Path(path).expanduser().parent if str(path).endswith(".csv") else "."

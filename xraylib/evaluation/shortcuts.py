@@ -260,7 +260,7 @@ def near_duplicates(data, distance=8, *, hashed=None):
     if not whole or not 0 <= distance <= 64:
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
     hashed = hashes(data.images) if hashed is None else hashed
-    # Of each pair 8 bytes are compared, some nanoseconds; pictures only of those that are close.
+    # Of each pair 8 bytes are compared; pictures only of those that are close.
     pairs, apart = [], []
     for start in range(0, len(hashed), 64):
         differ = np.bitwise_count(hashed[start : start + 64, None] ^ hashed[start:])
