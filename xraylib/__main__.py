@@ -24,7 +24,7 @@ def main(arguments=None):
     command.add_argument("--negative", metavar="NAME", help="class 0; else all others are")
     command.add_argument("--person", metavar="REGEX", help="what in a file's path names a person; "
                          "with --table, the column of people")  # fmt: skip
-    command.add_argument("--table", metavar="FILE.csv", help="labels, a line an image")
+    command.add_argument("--table", metavar="FILE.csv", help="labels, a line an image or a folder")
     command.add_argument("--file", metavar="COLUMN", help="the table's column of file names")
     command.add_argument("--label", metavar="COLUMN", help="the table's column of labels")
     command.add_argument("--force", action="store_true", help="replace the manifest that is there")

@@ -198,7 +198,7 @@ def test_nih(nih):
     assert "labels are from the table Data_Entry_2017.csv: files in 'Image Index'" in " ".join(
         notes
     )
-    assert "1 lines of the table name files that are not here: 00000099_000.png" in notes
+    assert "1 lines of the table name what is not here: 00000099_000.png" in notes
     _, rows, _ = layouts.read(nih, positive="Mass", negative="No Finding")
     assert classes(rows) == {"Mass": 6, "No Finding": 3}
 
@@ -259,6 +259,62 @@ def test_padchest_and_vindr(tmp_path):
     (tmp_path / "vindr/train.csv").write_text("\n".join(lines))
     _, rows, _ = layouts.read(tmp_path / "vindr", positive="Mass")
     assert classes(rows) == {"Mass": 3, "other": 3} and set(rows.split) == {"train"}
+
+
+def test_mimic(tmp_path):
+    """Labels of a study, whose films lie in its folder; the table is compressed."""
+    put(
+        tmp_path,
+        "files/p10/p10000032/s50414267/02aa804e.jpg",
+        "files/p10/p10000032/s50414267/174413ec.jpg",
+        "files/p10/p10000032/s53189527/2a2277a9.jpg",
+        "files/p10/p10000764/s57375967/096052b7.jpg",
+        "files/p11/p11000011/s51029426/9b314ad7.jpg",
+    )
+    table = pd.DataFrame(
+        {
+            "subject_id": [10000032, 10000032, 10000764, 11000011, 12000012],
+            "study_id": [50414267, 53189527, 57375967, 51029426, 59999999],
+            "Consolidation": ["", "", "1.0", "-1.0", "1.0"],
+            "No Finding": ["1.0", "1.0", "", "", ""],
+        }
+    )
+    table.to_csv(tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz", index=False)
+    _, rows, notes = layouts.read(tmp_path, positive="Consolidation")
+    assert rows.set_index("file").label.to_dict() == {
+        "files/p10/p10000032/s50414267/02aa804e.jpg": 0,
+        "files/p10/p10000032/s50414267/174413ec.jpg": 0,
+        "files/p10/p10000032/s53189527/2a2277a9.jpg": 0,
+        "files/p10/p10000764/s57375967/096052b7.jpg": 1,  # the uncertain one is left out
+    }
+    assert rows.person.tolist() == ["10000032", "10000032", "10000032", "10000764"]
+    assert any("folders in 'study_id'" in note for note in notes)
+    assert "1 lines of the table name what is not here: 59999999" in notes
+
+
+def test_a_table_of_people(tmp_path):
+    put(tmp_path, "films/anna/1.png", "films/anna/2.png", "films/berta/1.png", "films/cleo/1.png")
+    table = pd.DataFrame({"who": ["Anna", "Berta", "Cleo"], "diagnosis": ["ill", "well", "ill"]})
+    table.to_csv(tmp_path / "people.csv", index=False)
+    _, rows, _ = layouts.read(tmp_path, positive="ill", columns={"person": "who"})
+    assert dict(zip(rows.file, rows["class"], strict=True)) == {
+        "films/anna/1.png": "ill", "films/anna/2.png": "ill", "films/berta/1.png": "well",
+        "films/cleo/1.png": "ill",
+    }  # fmt: skip
+    assert rows.person.tolist() == ["Anna", "Anna", "Berta", "Cleo"]
+
+
+def test_covidx(tmp_path):
+    """A list without a header, its columns divided by blanks."""
+    put(tmp_path, "train/a1.png", "train/a2.png", "train/b1.jpg", "train/c1.png")
+    lines = "7 a1.png COVID-19 cohen", "7 a2.png COVID-19 cohen", "8 b1.jpg normal rsna"
+    (tmp_path / "train.txt").write_text("\n".join([*lines, "9 c1.png pneumonia rsna"]) + "\n")
+    with pytest.raises(DatasetError, match=r"found train\.txt: 1, 2, 3, 4; name them: --file"):
+        layouts.read(tmp_path, table="train.txt")
+    columns = {"label": "3", "person": "1"}
+    _, rows, _ = layouts.read(tmp_path, table="train.txt", columns=columns, positive="COVID-19")
+    assert rows.label.tolist() == [1, 1, 0, 0] and rows.person.tolist() == ["7", "7", "8", "9"]
+    assert rows.split.tolist() == ["train"] * 4
 
 
 def test_a_table_of_ones_own(tmp_path):

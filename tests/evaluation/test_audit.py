@@ -11,7 +11,7 @@ from PIL import Image
 from tests.book.browser import CHROMIUM, MISSING, chromium
 from tests.project.command import xraylib
 from xraylib.data import own_images, phantoms
-from xraylib.evaluation import audit
+from xraylib.evaluation import audit, audit_page
 
 N = 60
 
@@ -54,6 +54,21 @@ def test_where_nothing_is_tied_nothing_is_flagged(films):
         assert suspects(found)[what]["not_applicable"] == "it is the same for all films"
     assert "the same pixels" not in str(found["leaks"])
     assert "none of the suspects" in audit.summary(found)
+
+
+def test_of_a_large_set_some_people_are_scored(films, monkeypatch):
+    def two_films_each(table):
+        return table.assign(group=table.group // 2)
+
+    monkeypatch.setattr(audit, "SCORED", 20)
+    path = films(table=two_films_each)
+    found = audit.audit(path, backbone=False, progress=False)
+    scored = found["scored"]["films"]
+    assert 20 <= scored <= 22 and scored < N  # whole people, half of each class
+    assert all(each["right"].startswith(tuple(f"{k}/{scored}" for k in range(scored + 1)))
+               for each in found["suspects"] if "right" in each)  # fmt: skip
+    assert found["counts"][0]["images"] == N // 2  # told of all
+    assert f"Scored are {scored} of the {N} films" in audit_page.page(found)
 
 
 def test_what_is_tied_is_found(films):

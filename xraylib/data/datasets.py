@@ -175,7 +175,7 @@ def load(
             images = Pictures(folder, table.file)
             if size is not None:
                 how = size, interpolation, keep_aspect
-                images = _at_size(images, table, how, store, check)
+                images = at_size(images, table, *how, store=store, check=check)
             else:
                 if check is not None:
                     check(table)
@@ -186,9 +186,24 @@ def load(
     return replace(dataset, images=resize(dataset.images, size, interpolation, keep_aspect))
 
 
-def _at_size(pictures, table, how, store, check):
-    """uint8 (n, size, size, 3) of Pictures, in memory or in the store; checked as they are read."""
-    shape = (len(pictures), how[0], how[0], 3)
+def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=None, check=None):
+    """Files resized to squares, read and let go one by one.
+
+    Args:
+        pictures: sequence of uint8 (h, w, 3), such as :class:`Pictures`.
+        table: what they are known by in the store: columns file and sha256.
+        size: see :func:`resize`, like the next two.
+        interpolation: likewise.
+        keep_aspect: likewise.
+        store: see :func:`load`.
+        check: function of the lines that are about to be read; raises where a file is not as it
+            should be.
+
+    Returns:
+        uint8 (n, size, size, 3), an array or OnDisk.
+    """
+    how = size, interpolation, keep_aspect
+    shape = (len(pictures), size, size, 3)
 
     def read(rows):
         if check is not None:

@@ -26,6 +26,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", "
 BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls", ".xlsx", ".pdf",
           ".docx", ".html", ".npy", ".npz", ".mat", ".nii", ".gz", ".zip", ".h5", ".log", ".py",
           ".ipynb", ".db"}  # fmt: skip
+TABLES = (".csv", ".tsv", ".csv.gz")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "dev": "val", "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
 # Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
@@ -60,7 +61,9 @@ def read(path, *, table=None, columns=(), person=None, positive=None, negative=N
     Args:
         path: a folder with images at any depth, or an .npz file of arrays, which is unpacked into
             PNG files in a folder of its name.
-        table: CSV with a line an image; None: one in the folder, where its folders are no classes.
+        table: CSV with a line an image, or a line a folder of images, such as a study or a person;
+            None: one in the folder, where its folders are no classes. Without a header its columns
+            are called 1, 2, ...
         columns: dict with the table's columns "file", "label" and "person"; what is missing is
             recognised.
         person: regular expression that finds a person in the path of a file below the folder; its
@@ -138,7 +141,7 @@ def _images(folder):
         places = Counter(file.parent for file in drawn)
         where = few(f"{count:,} in {place}" for place, count in sorted(places.items()))
         notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
-    if beside := [file for file in beside if file.suffix not in (".csv", ".tsv")]:
+    if beside := [file for file in beside if not file.name.endswith(TABLES)]:
         notes.append(f"left out, no images: {few(sorted(beside))}")
     return sorted(films), notes
 
@@ -151,7 +154,7 @@ def _understood(folder, files, table, columns, positive):
     asked = table is not None or columns
     if not asked and (len(names) == 2 or positive in names):
         return _without(by_folder, ~classes, "they are in no class's folder", notes)
-    found = _tables(folder, table)
+    found = _tables(folder, files, table)
     read = {path: _by_table(folder, each, files, columns) for path, each in found.items()}
     read = {path: each for path, each in read.items() if each is not None}
     if read:
@@ -319,20 +322,22 @@ def _plain(header):
     return re.sub(r"[^a-z0-9]+", " ", str(header).lower()).strip()
 
 
-def _tables(folder, table):
+def _tables(folder, files, table):
     """DataFrames of str by name: the table, or all in the folder; those of equal columns as one."""
     if table is not None:
         paths = [Path(table).expanduser()]
         if not paths[0].is_file():
             paths = [folder / table]
     else:
-        paths = (
-            [p for p in visible(folder) if p.suffix in (".csv", ".tsv")] if folder.is_dir() else []
-        )
-    found = {}
+        paths = [p for p in visible(folder) if p.name.endswith(TABLES)] if folder.is_dir() else []
+    found, known = {}, _places(files)
     for path in paths:
         try:
             each = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
+            if any(_place(name, known) for name in each.columns):  # no header, but a file's line
+                line = pd.DataFrame([list(each.columns)], columns=each.columns)
+                each = pd.concat([line, each], ignore_index=True)
+                each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
         except (OSError, ValueError, pd.errors.ParserError) as error:
             if table is None:
                 continue
@@ -358,9 +363,15 @@ def _by_table(folder, table, files, columns):
     candidates = [columns["file"]] if "file" in columns else list(table)
     resolved = {name: table[name].map(lambda cell: _place(cell, places)) for name in candidates}
     name = max(resolved, key=lambda name: resolved[name].notna().sum(), default=None)
-    if name is None or not resolved[name].notna().any():
-        return None
-    file, notes = resolved[name], []
+    of = "files"
+    if name is not None and resolved[name].notna().any():
+        file = resolved[name]
+    else:
+        of = "folders"
+        name, table, file = _of_folders(table, files, candidates)
+        if name is None:
+            return None
+    notes = []
     plain = {_plain(header): header for header in table}
     label = columns.get("label") or next(
         (plain[n] for n in LABEL if n in plain and plain[n] != name), None
@@ -395,16 +406,38 @@ def _by_table(folder, table, files, columns):
     if not who:
         people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
         rows["person"] = [found[-1] if found else "" for found in people]
-    notes.append(f"files in {name!r}, {what}, people " + (f"in {who!r}" if who else "from folders"
+    notes.append(f"{of} in {name!r}, {what}, people " + (f"in {who!r}" if who else "from folders"
                  if (rows.person != "").any() else "unknown"))  # fmt: skip
     if lacking:
         absent = few(table[name][file.isna()])
-        notes.append(f"{lacking:,} lines of the table name files that are not here: {absent}")
+        notes.append(f"{lacking:,} lines of the table name what is not here: {absent}")
     if left := sorted({f.as_posix() for f in files} - set(rows.file)):
         notes.append(f"left out, for the table does not name them: {few(left)}")
     return rows, notes
 
 
+def _of_folders(table, files, candidates):
+    """A table with a line a folder, such as a study: the column, and table and files a line a file.
+
+    Of several such columns the one of most folders counts: a study's labels, not a person's.
+    """
+    within = {}
+    for file in files:
+        for folder in {part.lower() for part in file.parts[:-1]}:
+            number = re.fullmatch(r"[a-z]{1,8}[_-]?(\d+)", folder)  # s50414267 is study 50414267
+            for key in {folder, *(number.groups() if number else ())}:
+                within.setdefault(key, []).append(file.as_posix())
+    cells = {name: table[name].str.strip().str.lower() for name in candidates}
+    # Each folder has one line; a class has many.
+    known = {name: set(each) & set(within) for name, each in cells.items() if each.is_unique}
+    name = max(known, key=lambda name: len(known[name]), default=None)
+    if name is None or not known[name]:
+        return None, table, None
+    table = table.assign(**{_BELOW: cells[name].map(within)}).explode(_BELOW, ignore_index=True)
+    return name, table.drop(columns=_BELOW), table[_BELOW].where(table[_BELOW].notna(), None)
+
+
+_BELOW = "files below a folder"
 _OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
 
 

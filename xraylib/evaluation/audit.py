@@ -26,6 +26,7 @@ from xraylib.evaluation.validation import cross_validate
 
 SEEDS, FOLDS = 3, 5
 SHOWN = 8  # films of each class on the contact sheet
+SCORED = 3000  # films, half of each class, that suspects are scored on: more would change little
 # What a manifest says that is no measure of the films.
 NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "width", "height",
                "original_filename", "original_sha256"}  # fmt: skip
@@ -57,16 +58,18 @@ def audit(path, *, backbone=True, store=None, progress=True):
         progress: show bars on stderr.
 
     Returns:
-        dict that can be written as JSON: set, counts, sizes, leaks, suspects (a list, the strongest
-        first, each with what, kind, right, auc, control, flagged or why it is not applicable) and
-        sheet, a PNG as a base64 text.
+        dict that can be written as JSON: set, counts, sizes, leaks, sheet (a PNG as
+        a base64 text), scored (how many films the suspects were told of: of a large set those of
+        some people, drawn at random) and suspects, a list, the strongest first, each with what,
+        kind, right, auc, control, flagged, or why it is not applicable.
 
     Raises:
         ValueError, DatasetError: see :func:`xraylib.data.datasets.load`.
     """
     image_set = manifest.find(path, crossing=True)
     data = datasets.load(image_set)
-    seen = _seen(data, progress)
+    scored = _scored(data)
+    seen, part = _seen(data, scored, progress), data.subset(scored)
     found = {
         "set": data.name,
         "classes": list(data.class_names),
@@ -78,17 +81,18 @@ def audit(path, *, backbone=True, store=None, progress=True):
         ],
         "leaks": _leaks(data, seen["hash"]),
         "sheet": _sheet(data),
+        "scored": {"films": len(part), "majority": str(metrics.majority(part.labels))},
     }
     tests = [("beside the picture", what, X) for what, X in _beside(data)]
     tests += [("of the picture", what, seen[what]) for what in VIEWS]
     if backbone:
         what = "averaged features of EfficientNet-Lite0"
-        tests.append(("of the picture", what, _features(image_set, store, progress)))
+        tests.append(("of the picture", what, _features(part, store, progress)))
     bar = tqdm(tests, desc="suspects", leave=False, disable=None if progress else True)
     # Of few films a fold takes less time than its way to a worker.
-    few = joblib.parallel_config(n_jobs=1) if len(data) < 1000 else contextlib.nullcontext()
+    few = joblib.parallel_config(n_jobs=1) if len(part) < 1000 else contextlib.nullcontext()
     with few:
-        suspects = [_suspect(data, *test) for test in bar]
+        suspects = [_suspect(part, *test) for test in bar]
     suspects.sort(key=lambda each: each.get("auc", [0, 0])[1], reverse=True)
     return found | {"suspects": suspects}
 
@@ -100,19 +104,31 @@ def _corners(film):
     return shortcuts.thumbnails(corners, 8).reshape(1, -1)
 
 
-def _seen(data, progress):
-    """What one reading of each film gives: dict of arrays (n, ...), and "doubt", a list."""
+def _scored(data):
+    """bool (n,), the films to score suspects on: of many some people with all of theirs."""
+    if len(data) <= SCORED:
+        return np.ones(len(data), bool)
+    films = pd.crosstab(data.groups, data.labels).sample(frac=1, random_state=0)
+    before = films.cumsum() - films
+    chosen = films.index[((before < SCORED // 2) & (films > 0)).any(axis=1)]
+    return np.isin(data.groups, chosen)
+
+
+def _seen(data, scored, progress):
+    """What one reading of each film gives: "doubt" and "hash" of all, views of those to score."""
 
     def look(i):
         film = [data.images[i]]
-        row = {what: view(film)[0] for what, view in VIEWS.items()}
-        return row | {"doubt": images.doubt(film[0]), "hash": shortcuts.hashes(film, False)[0]}
+        row = {"doubt": images.doubt(film[0]), "hash": shortcuts.hashes(film, False)[0]}
+        views = VIEWS.items() if scored[i] else ()
+        return row | {what: view(film)[0].astype("float32") for what, view in views}
 
     # Threads: reading, resizing and sums work outside of Python.
     jobs = (joblib.delayed(look)(i) for i in range(len(data)))
     rows = joblib.Parallel(-1, "threading", return_as="generator")(jobs)
     rows = list(tqdm(rows, "films", len(data), leave=False, disable=None if progress else True))
-    return {what: np.array([row[what] for row in rows]) for what in rows[0]}
+    every = ("doubt", "hash", *VIEWS)
+    return {what: np.array([row[what] for row in rows if what in row]) for what in every}
 
 
 def _counts(data):
@@ -179,12 +195,12 @@ def _beside(data):
             yield column, [column]
 
 
-def _features(image_set, store, progress):
+def _features(data, store, progress):
     from xraylib.models.backbones import efficientnet_lite0  # here, because it brings TensorFlow
     from xraylib.training import frozen
 
-    data = datasets.load(image_set, size=224, interpolation="bilinear", store=store)
-    return frozen.averaged(efficientnet_lite0(), data.images, store=store, progress=progress)
+    square = datasets.at_size(data.images, data.table, 224, "bilinear", store=store)
+    return frozen.averaged(efficientnet_lite0(), square, store=store, progress=progress)
 
 
 def _suspect(data, kind, what, X):
@@ -201,7 +217,7 @@ def _suspect(data, kind, what, X):
         if len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20:
             found["what"] += " (no value is in both classes: is it the label itself?)"
     else:
-        columns, why = pd.DataFrame(np.asarray(X, np.float64)), "it is the same for all films"
+        columns, why = pd.DataFrame(np.asarray(X, np.float32)), "it is the same for all films"
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
     if columns.nunique(dropna=False).max() < 2:
         return found | {"not_applicable": why}

@@ -43,7 +43,8 @@ def page(found):
         "<p>Each row is all that a small classifier was shown, in five folds with people kept "
         "together. The AUC says how often a film of the second class gets the higher score; 0.5 is "
         "guessing. Its 95 % interval draws people whole. The control is the same with shuffled "
-        "labels. Marked is what lies above every control and 0.6 with its whole interval.</p>",
+        "labels. Marked is what lies above every control and 0.6 with its whole interval. "
+        f"{_of_whom(found)}</p>",
         _suspects(found["suspects"]),
         "<p><b>Beside the picture</b> means that it has nothing to do with the body: a network may "
         "learn it instead of the illness, and what is marked has to go, or to be made alike. "
@@ -53,6 +54,18 @@ def page(found):
         "its corners only.</p>",
     ]
     return "\n".join(parts)
+
+
+def _of_whom(found):
+    """Which films the suspects are scored on, where it is not all."""
+    films = sum(row["images"] for row in found["counts"])
+    scored = found["scored"]
+    if scored["films"] == films:
+        return ""
+    return (
+        f"Scored are {scored['films']:,} of the {films:,} films, all of people drawn at random, of "
+        f"both classes alike as far as there are; there the larger class is {scored['majority']}."
+    )
 
 
 def _table(rows):
