@@ -213,6 +213,24 @@ def test_a_copy_is_found(films, how):
     assert found.index[0] == pair.name  # nothing is more alike
 
 
+@pytest.mark.parametrize("distance", [0, 4, 8, 15, 16, 40, 64])
+def test_alike_are_found_as_if_all_pairs_were_compared(distance):
+    rng = np.random.default_rng(distance)
+    hashed = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    hashed[100:200] = hashed[:100]  # near copies, of which up to 12 signs are turned
+    for i in range(100, 200):
+        for sign in rng.choice(64, rng.integers(12), replace=False):
+            hashed[i] ^= np.uint64(1) << np.uint64(sign)
+    films = datasets.load("phantom", n=300, size=8)
+    found = shortcuts.near_duplicates(films, distance, hashed=hashed)
+    differ = np.bitwise_count(hashed[:, None] ^ hashed)
+    first, second = np.nonzero(np.triu(differ <= distance, k=1))
+    assert sorted(zip(found["first"], found["second"], found.distance, strict=True)) == sorted(
+        zip(np.array(films.names)[first], np.array(films.names)[second], differ[first, second],
+            strict=True)
+    )  # fmt: skip
+
+
 def test_pairs_up_to_the_distance_by_distance(films):
     data = dataset([*films, films[0], jpeg(films[2], 5)], [0] * 14, groups=[*range(12), 0, 2])
     everything = shortcuts.near_duplicates(data, 64)

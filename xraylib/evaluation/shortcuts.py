@@ -260,15 +260,10 @@ def near_duplicates(data, distance=8, *, hashed=None):
     if not whole or not 0 <= distance <= 64:
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
     hashed = hashes(data.images) if hashed is None else hashed
-    # Of each pair 8 bytes are compared; pictures only of those that are close.
-    pairs, apart = [], []
-    for start in range(0, len(hashed), 64):
-        differ = np.bitwise_count(hashed[start : start + 64, None] ^ hashed[start:])
-        i, j = np.nonzero(np.triu(differ <= distance, k=1))
-        pairs.append(np.stack([i, j], axis=1) + start)
-        apart.append(differ[i, j])
-    pairs, apart = np.concatenate(pairs), np.concatenate(apart)
-    first, second = pairs[np.lexsort((pairs[:, 1], pairs[:, 0], apart))].T
+    first, second = _close(hashed, distance).T
+    apart = np.bitwise_count(hashed[first] ^ hashed[second])
+    order = np.argsort(apart, kind="stable")
+    first, second, apart = first[order], second[order], apart[order]
     names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
     same = [
         np.array_equal(data.images[i], data.images[j]) for i, j in zip(first, second, strict=True)
@@ -277,10 +272,31 @@ def near_duplicates(data, distance=8, *, hashed=None):
         {
             "first": names[first],
             "second": names[second],
-            "distance": np.sort(apart),
+            "distance": apart,
             "identical": np.array(same, bool),
             "same_group": data.groups[first] == data.groups[second],
             "same_split": data.split[first] == data.split[second],
             "labels": [", ".join(two) for two in np.stack([classes[first], classes[second]], 1)],
         }
     )
+
+
+def _close(hashed, distance):
+    """Positions (m, 2) of hashes that differ in so few signs, first < second, in order.
+
+    Two that differ in d signs agree in at least one of d + 1 bands of signs, so that only hashes
+    with an equal band are compared.
+    """
+    bands = distance + 1 if distance < 16 else 1  # narrower bands would divide nothing
+    edges = np.linspace(0, 64 if bands > 1 else 0, bands + 1).astype(np.uint64)
+    found = [np.empty((0, 2), np.int64)]
+    for low, high in zip(edges, edges[1:], strict=False):
+        band = (hashed >> low) & np.uint64(2 ** int(high - low) - 1)
+        order = np.argsort(band, kind="stable")
+        for equal in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
+            for start in range(0, len(equal), 64):  # of 100,000 equals 50 MB at a time
+                here, there = equal[start : start + 64], equal[start:]
+                differ = np.bitwise_count(hashed[here, None] ^ hashed[there])
+                i, j = np.nonzero(np.triu(differ <= distance, k=1))
+                found.append(np.stack([here[i], there[j]], axis=1))
+    return np.unique(np.concatenate(found), axis=0)
