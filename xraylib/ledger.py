@@ -136,7 +136,9 @@ def quoted(claim):
     """The report's words as Markdown: formulas and code as such."""
     quote = claim["quote"]
     if claim["kind"] == "formula":
-        return f"${quote.strip('$').replace('&', '').strip()}$"
+        # A line of an aligned equation stands alone here; the cases of a function keep their mark.
+        alone = quote if r"\begin" in quote else quote.replace("&", "")
+        return f"${alone.strip('$ ')}$"
     return f"`{quote}`" if claim["kind"] == "code" else f"“{quote}”"
 
 

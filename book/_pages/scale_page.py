@@ -56,7 +56,7 @@ DISK = """
 
 Kept are the films at 224 × 224 pixels, 150 kB each, and their averaged features, 2.5 kB each: \
 {disk} for {far} films. Whole maps of features, on which the report's top model is trained, take \
-125 kB an image and augmented version; the number of versions is a parameter (`draws`).
+125 kB per image and augmented version; the number of versions is a parameter (`draws`).
 
 ## On more than one machine, or a card
 
