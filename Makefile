@@ -21,6 +21,8 @@ HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py xraylib/*/*/*.py data/*.csv d
 PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
+# The network that a page loads when it is asked to.
+NETWORK  := book/_build/html/_static/network
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
 
 # `make reproduce` measures again, with fewer seeds, what rests on images. In a hurry: 02 (counts
@@ -62,10 +64,16 @@ book: .run/html  ## execute what changed and render the book (PROFILE=phantom, x
 
 chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
-.run/html: $(CHAPTERS) $(PAGES) .run/profile
+.run/html: $(CHAPTERS) $(PAGES) .run/profile .run/network/made
 	$(if $(FILMS),$(MAKE) --no-print-directory chapters PROFILE=$(FILMS))
 	$(BIN)/python book/_pages/write.py $(RUN) results/measured.json book/chapters $(FILMS:%=--films .run/%)
 	$(BUILD)
+	mkdir -p $(NETWORK); for script in .run/network/*.js; do [ ! -f $$script ] || cp $$script $(NETWORK); done
+	touch $@
+
+# Made where chapter 04 ran anew: reading the model takes its time.
+.run/network/made: $(RUN)/04_transfer_learning.ipynb book/_pages/network.py .run/profile
+	$(BIN)/python book/_pages/network.py $(RUN) .run/network
 	touch $@
 
 pdf: book  ## the whole book as one file, printed by Chromium (CHROMIUM=path)

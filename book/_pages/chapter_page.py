@@ -5,6 +5,15 @@ from nbformat.v4 import new_markdown_cell
 
 from xraylib import ledger
 
+# What network.js fills, where scripts run.
+TRY_NETWORK = """\
+<div class="try-network" role="region" aria-label="Try the network" hidden>
+<p class="try-title">Try the network</p>
+<p>It runs in this page, and no film leaves the page. It is loaded when you ask for it, 11 MB.</p>
+<p><button type="button">Load the network</button></p>
+<p role="status"></p>
+</div>"""
+
 
 def duration(seconds):
     """In words: "52 s", "4 min", "1 h 10 min"; from two minutes on in whole ones."""
@@ -45,6 +54,10 @@ def page(notebook):
     )
     lines[heading + 1 : heading + 1] = ["", ":::{div} run-badges", badges, ":::"]
     first.source = "\n".join(lines)
+    # The pages know one backbone.
+    found = ledger.collect(notebook)
+    in_page = found.get("network.file", found.get("eval.backbone", {})).get("value")
+    in_page = in_page and in_page != "inception_v3"
     cells = []
     for number, cell in enumerate(notebook.cells):
         if "records" in cell.metadata.get("tags", []):
@@ -52,6 +65,8 @@ def page(notebook):
         for name, holder in marks.texts(cell):
             holder[name] = marks.myst(holder[name])
         cells.append(cell)
+        if "try-network" in cell.metadata.get("tags", []) and in_page:
+            cells.append(new_markdown_cell(TRY_NETWORK, id=f"network-{number}"))
         if cell.cell_type == "code":
             _prompt(cell)
             if boxes := _boxes(cell):

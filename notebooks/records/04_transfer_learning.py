@@ -18,3 +18,8 @@ for key, share in zip(("coarse", "detail"), shares["averages of features"], stri
     ledger.record(f"rebuilt.{key}", share, f"{100 * share:.0f} %", tolerance=0.1)
 for key, share in zip(("class", "class_detail"), shares["the class alone"], strict=True):
     ledger.record(f"rebuilt.{key}", share, f"{100 * share:.0f} %", tolerance=0.1)
+
+# %% again
+shown_in_page = backbone == "efficientnet_lite0"
+file = str(path.relative_to(ledger.ROOT)) if shown_in_page else ""
+ledger.record("network.file", file, file or "none", setting=True)
