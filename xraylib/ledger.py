@@ -5,6 +5,7 @@ A chapter notes a number with :func:`record` or :func:`beside` and judges a stat
 runs find them for their tables, and the prose to quote them (:func:`spoken`).
 """
 
+import base64
 import difflib
 import json
 import re
@@ -79,6 +80,23 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
 def _note(name, kept):
     bundle = {_HIDDEN + "application/json": json.dumps(kept)}
     display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": _HIDDEN}})
+
+
+def hand_over(name, numbers):
+    """Give numbers to a figure of the page that moves; nothing of it is shown or recorded.
+
+    Args:
+        name: of the figure; a cell with the tag "moves-" and the name has it behind itself.
+        numbers: anything JSON can hold, of NumPy or not; arrays of bytes go as base64.
+    """
+
+    def plain(each):
+        if getattr(each, "dtype", None) in ("uint8", "int8"):
+            return base64.b64encode(each.tobytes()).decode()
+        return each.tolist()
+
+    text = json.dumps(numbers, default=plain, separators=(",", ":"))
+    display({_HIDDEN + "application/json": text}, raw=True, metadata={"moving": name})
 
 
 def _fixed(value, digits):

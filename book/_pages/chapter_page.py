@@ -58,6 +58,7 @@ def page(notebook):
     found = ledger.collect(notebook)
     in_page = found.get("network.file", found.get("eval.backbone", {})).get("value")
     in_page = in_page and in_page != "inception_v3"
+    handed = _handed(notebook)
     cells = []
     for number, cell in enumerate(notebook.cells):
         if "records" in cell.metadata.get("tags", []):
@@ -65,6 +66,10 @@ def page(notebook):
         for name, holder in marks.texts(cell):
             holder[name] = marks.myst(holder[name])
         cells.append(cell)
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("moves-"):
+                moves = tag.removeprefix("moves-")
+                cells.append(new_markdown_cell(_moving(moves, handed), id=f"{tag}-{number}"))
         if "try-network" in cell.metadata.get("tags", []) and in_page:
             cells.append(new_markdown_cell(TRY_NETWORK, id=f"network-{number}"))
         if cell.cell_type == "code":
@@ -73,6 +78,41 @@ def page(notebook):
                 cells.append(new_markdown_cell(boxes, id=f"claims-{number}"))
     notebook.cells = cells
     return notebook
+
+
+# What the figures that move invite to; moving.js has what they do.
+MOVING = {
+    "augmentation": "Move the film yourself",
+    "components": "Put a film together from components",
+    "counted": "What k of n says",
+    "kernel": "Try a kernel",
+    "swarm": "Train once, as a paper does",
+    "threshold": "Move the threshold, and the share of the ill",
+    "tsne": "Another perplexity, another start",
+}
+
+
+def _handed(notebook):
+    """What cells handed to figures that move, JSON by the figures' names."""
+    return {
+        output.metadata["moving"]: next(iter(output.data.values()))
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "moving" in output.get("metadata", {})
+    }
+
+
+def _moving(name, handed):
+    """HTML of a figure that moves, which moving.js fills."""
+    if name not in MOVING:
+        raise ValueError(f"moves-{name}: expected one of {', '.join(MOVING)}")
+    if name not in handed and name != "counted":
+        raise ValueError(f"moves-{name}: no cell hands it numbers with ledger.hand_over")
+    data = handed.get(name, "{}").replace("<", "\\u003c")
+    return (
+        f'<div class="moving" data-moving="{name}" role="group" aria-label="{MOVING[name]}" '
+        f'hidden>\n<p>{MOVING[name]}</p>\n<script type="application/json">{data}</script>\n</div>'
+    )
 
 
 def _prompt(cell):

@@ -50,3 +50,8 @@ learned = edges(trained_maps)
 ledger.record("theory.maps.imagenet", learned, f"{learned:.2f}", tolerance=0.01)
 ledger.record("theory.maps.random", [edges(maps) for maps in random_maps], spread=True)
 ledger.record("theory.maps.vgg", len(convolutions))
+
+# %% chest
+_plate = np.repeat((255 * chest)[..., None], 3, axis=2).astype("uint8")
+_plate = datasets.resize([_plate], 128, "box")[0, ..., 0]
+ledger.hand_over("kernel", {"side": 128, "film": _plate})

@@ -47,3 +47,7 @@ short = ("grey", "whole", "rim", "centre", "blur", "blur.regression")
 for key, result in zip(short, untied.values(), strict=True):
     ledger.record(f"traps.phantom.{key}", result)
 ledger.record("traps.tied.blur", tied["fine detail, by a tree"])
+
+# %% smeared
+_plate = datasets.load("phantom", n=1, size=160, interpolation="box").images[0, ..., 0]
+ledger.hand_over("augmentation", {"side": 160, "film": _plate})

@@ -64,3 +64,25 @@ ledger.record("many.costs", costs.to_dict("list"), "", timing=True)
 by_count = costs.groupby("images")["variance"]  # by the ways that ran there
 close_to = (by_count.min() / by_count.max()).min()
 ledger.record("many.agree", close_to, f"{100 * close_to:.1f} %", tolerance=0.003)
+
+# %% least
+_keys = [(p, s) for p in (5, 15, 20) for s in starts]
+with threadpool_limits(1):
+    _clouds = {key: embed(cloud(np.random.default_rng(key)), *key) for key in _keys}
+_numbers = {
+    name: {f"{p},{s}": np.round(plane - plane.mean(0), 1) for (p, s), plane in each.items()}
+    for name, each in {"films": plots, "cloud": _clouds}.items()
+}
+_numbers |= {"labels": y_true, "classes": films.class_names, "starts": len(starts)}
+ledger.hand_over("tsne", _numbers | {"perplexities": [5, 15, 20]})
+
+_films = datasets.load("phantom", n=75, size=64, interpolation="box").images[..., 0]
+_films = _films.reshape(75, -1).astype(float)
+_pca = PCA(74).fit(_films)
+_scales = np.abs(_pca.components_).max(axis=1) / 127
+ledger.hand_over("components", {
+    "side": 64, "scales": np.round(_scales, 6), "mean": _pca.mean_.round().astype("uint8"),
+    "components": np.round(_pca.components_ / _scales[:, None]).astype("int8"),
+    "shares": np.round([0, *_pca.explained_variance_ratio_.cumsum()], 4),
+    "scores": np.round(_pca.transform(_films[:6]), 1),
+})  # fmt: skip

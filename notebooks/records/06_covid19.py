@@ -65,3 +65,16 @@ spelt = {"efficientnet_lite0": "EfficientNet-Lite0", "inception_v3": "Inception 
          "top": "frozen", "all": "trained too"}  # fmt: skip
 ledger.record("covid.backbone", backbone, f"{spelt[backbone]}, {spelt[trainable]}")
 ledger.record("eval.epochs06", epochs, setting=True)
+
+# %% probed
+_scores = cross_validated("whole", everything, label).together
+ledger.hand_over("threshold", {
+    "scores": np.round(_scores, 3), "labels": label, "classes": ["other", "COVID-19"],
+    "of": "Real films, held out; a logistic regression on averaged features.",
+})  # fmt: skip
+_spread = whole_films.spread
+_whole = ledger.results().get("covid.whole", {"values": _spread.values, "n": _spread.n})
+ledger.hand_over("swarm", {
+    "values": _whole["values"], "n": _whole["n"], "larger": metrics.majority(label).k,
+    "of": "The network of this chapter on the real films, held out.",
+})  # fmt: skip
