@@ -69,7 +69,7 @@ def contact_sheet(images, titles=None, classes=None, columns=6, width=7.2):
     return figure
 
 
-def bars_with_intervals(names, results, chance=0.5, colours=None):
+def bars_with_intervals(names, results, chance=0.5, colours=None, *, real=None):
     """Shares as dots with their intervals, one line each, the first on top.
 
     Args:
@@ -78,6 +78,8 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
             then of the median training, and each training is a small mark above the line.
         chance: where guessing would lie, a dashed line; the share of the larger class.
         colours: one key of COLOURS for all or a list; "ours" if None.
+        real: the same as measured on real films, or None where it was not. It stands first, and the
+            results below it, in grey.
 
     Returns:
         matplotlib Figure.
@@ -85,8 +87,22 @@ def bars_with_intervals(names, results, chance=0.5, colours=None):
     if colours is None or isinstance(colours, str):
         colours = [colours or "ours"] * len(names)
     # Names above the lines: narrow enough for a phone, whose readers see them with the numbers.
-    figure, axis = plt.subplots(figsize=(5.2, 0.6 + 0.44 * len(names)), layout="constrained")
-    for y, (name, result, colour) in enumerate(zip(names, results, colours, strict=True)):
+    real = [None] * len(names) if real is None else real
+    twice = any(each is not None for each in real)
+    height = (0.5 if twice else 0.44) * len(names) + 0.6
+    figure, axis = plt.subplots(figsize=(5.2, height), layout="constrained")
+    for y, (name, here, first, colour) in enumerate(
+        zip(names, results, real, colours, strict=True)
+    ):
+        result = here if first is None else first
+        if twice:
+            middle = getattr(here, "median", here)
+            below = {"color": "#888888", "clip_on": False}
+            axis.plot([middle.low, middle.high], [y + 0.16] * 2, linewidth=1.2, **below)
+            axis.plot(middle.k / middle.n, y + 0.16, "o", markersize=4, **below)
+            if first is None:
+                axis.text(0.01, y - 0.3, name, fontsize=9, va="bottom")
+                continue
         look = {"color": COLOURS[colour], "clip_on": False}
         if hasattr(result, "values"):
             shares = np.array(result.values) / result.n

@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 from IPython.display import display
 
-from xraylib.evaluation.metrics import proportion
+from xraylib.evaluation.metrics import Proportion, Spread, proportion
 
 ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = "application/papermill.record/"  # neither JupyterLab nor MyST-NB shows such outputs
@@ -300,6 +300,20 @@ def results():
     for name in ("scratch.json", "measured.json"):
         path = ROOT / "results" / name
         found |= json.loads(path.read_text())["records"] if path.exists() else {}
+    return found
+
+
+def on_real_films(keys):
+    """What was measured on the book's real films: of each key a Spread or Proportion, or None."""
+    found = []
+    for key in keys:
+        record = results().get(key, {})
+        value, values = record.get("value"), record.get("values")
+        if values and "n" in record:
+            found.append(Spread(tuple(values), record["n"]))
+        else:
+            four = isinstance(value, list) and len(value) == 4
+            found.append(Proportion(*value) if four else None)
     return found
 
 

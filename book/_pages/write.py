@@ -14,6 +14,7 @@ import cover
 import ledger_page
 import nbformat
 import scale_page
+import tour_page
 
 
 def executed(run):
@@ -47,6 +48,7 @@ def pages(run, results, films=None):
     }
     if scale := _beside(results, "scale"):
         found["scale.md"], found["scale.svg"] = scale_page.page(scale)
+    found |= tour_page.page(measured["records"])
     for name, notebook in chapters.items():
         try:
             if films:

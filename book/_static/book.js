@@ -42,6 +42,17 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!article) return;
   setNumbers(article);
   article.querySelectorAll("table").forEach((table) => {
+    // A checklist has a card for each row on a phone.
+    const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+    if (heads[0] === "part") {
+      table.classList.add("cards");
+      for (const row of table.tBodies[0].rows) {
+        [...row.cells].forEach((cell, k) => {
+          cell.dataset.label = k ? heads[k] : "";
+          if (!cell.textContent.trim()) cell.replaceChildren();
+        });
+      }
+    }
     const inside = table.closest(".pst-scrollable-table-container, .scroll");
     if (!inside) box(table, "Table");
   });

@@ -109,7 +109,7 @@ moving.threshold = (tools, stage, said, data) => {
       ]),
       make("p", {}, `Sensitivity ${tp} of ${tp + fn} (${percent(se)}), specificity ${tn} of ${tn + fp} (${percent(sp)}); right ${tp + tn} of ${n}, always the larger class ${Math.max(tp + fn, tn + fp)} of ${n}.`),
       make("p", {}, `Where ${percent(p)} have it: of those called ${names[1]} ${percent(ppv)} have it, of the others ${percent(npv)} have not.`),
-      make("p", {}, `Net benefit per 100 people ${minus(100 * benefit, 1)}; of calling everybody ${names[1]} ${minus(100 * all, 1)}, of calling nobody 0.`),
+      make("p", {}, `Net benefit per 100 people, if a false alarm weighs ${odds.toFixed(2)} of an ill person found: ${minus(100 * benefit, 1)}; of calling everybody ${names[1]} ${minus(100 * all, 1)}, of calling nobody 0.`),
       make("p", {}, data.of),
     );
   }

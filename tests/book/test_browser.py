@@ -159,6 +159,15 @@ def test_a_row_of_the_ledger_leads_to_the_cell_that_measured_it(open_page):
     assert "[[33, 0], [32, 0]]" in box.inner_text()
 
 
+def test_on_a_phone_a_row_of_the_checklist_is_a_card(open_page):
+    tab = open_page("chapters/06_covid19.html", viewport={"width": 390, "height": 844})
+    row = tab.locator("table.cards tbody tr").nth(1)
+    cells = [cell.bounding_box() for cell in row.locator("td:not(:empty)").all()]
+    assert len(cells) == 3  # its part stands in the row above
+    assert all(a["y"] + a["height"] <= b["y"] + 1 for a, b in zip(cells, cells[1:], strict=False))
+    assert row.evaluate("row => row.scrollWidth <= row.clientWidth")
+
+
 def test_on_a_phone_a_row_of_the_ledger_is_a_card(open_page):
     tab = open_page("chapters/ledger.html", viewport={"width": 390, "height": 844})
     row = tab.locator("table.ledger tbody tr").first

@@ -135,7 +135,7 @@ def test_the_threshold_counts_and_weighs(figure):
     right = 0.05 * sensitivity / (0.05 * sensitivity + 0.95 * (1 - specificity))
     assert f"{100 * right:.0f} % have it, of the others" in said(there)
     benefit = 100 * (0.05 * sensitivity - 0.95 * (1 - specificity) * 0.3 / 0.7)
-    assert f"per 100 people {benefit:.1f};".replace("-", "\u2212") in said(there)
+    assert f"of an ill person found: {benefit:.1f};".replace("-", "\u2212") in said(there)
 
 
 def test_all_components_make_the_film(figure):

@@ -1,0 +1,206 @@
+"""The page "Ten minutes": five findings of the book, each with a figure and the cell it is from."""
+
+import io
+
+import matplotlib.figure
+import numpy as np
+
+from xraylib.evaluation.metrics import Proportion, Spread, proportion
+from xraylib.ledger import spoken
+
+GREY, BLUE, ORANGE = "#777777", "#0072b2", "#d55e00"
+
+TEXT = """\
+(tour)=
+# Ten minutes
+
+Five things that this book found out about one student report. All numbers are of real films; \
+each figure is drawn from the file of measurements. Behind \
+each stands a chapter, with the cell that measured it.
+
+A word on counting. *72 of 75* means: 72 films of 75 were called what they are, each by a model \
+that had not seen it. The bracket behind it, or the line in a figure, is the 95 % interval: what \
+the share may be for films like these. Guessing is not one half; it is what *always saying the \
+larger class* gets.
+
+## 1. Ten of ten is not much
+
+The report's network told ten chest and abdominal X-rays apart without an error. A network that \
+errs on three films in ten can still do so: the interval goes from {ten_low} to 1.00. \
+Held out one after the other, with each person on one side, a network of this kind gets \
+{network} right in the median of {trainings} trainings.
+
+```{{figure}} tour_ten.svg
+:alt: Intervals on a line from 0 to 1: ten of ten reaches from {ten_low} to 1, the held-out score \
+is much narrower
+
+Ten films against all films held out. [Chapter 5](chapter-evaluation) has the arithmetic.
+```
+
+## 2. The task was easy
+
+And that network is not needed. Sixteen grey pixels of a film get {pixels4}, a network whose \
+weights are random {random}, and the width and height of the *file*, without any picture, \
+{size}. A good score says first of all that the task is easy. Whether a network looks at the body \
+cannot be told from these films.
+
+```{{figure}} tour_easy.svg
+:alt: Films right of {n}: the network {network}, sixteen pixels {pixels4}, random weights \
+{random}, width and height of the file {size}, always the larger class {larger}
+
+Four ways to tell chest from abdomen; the dashed line is always saying the larger class. \
+[Chapter 2](traps) and [chapter 5](rivals).
+```
+
+## 3. A score in training cannot tell sense from nonsense
+
+The report's first classifier got 98.7 % of its images right, all of them images that it was \
+trained on. Its images and its labels had come unstuck; the author noticed it, in a remark in the \
+code. We trained the same network on labels that were drawn from a hat: {hat} of its training \
+images are right in the median, and {hat_out} when they are held out.
+
+```{{figure}} tour_hat.svg
+:alt: Shares of images right, a dot for each training: with scrambled labels near 1 on the \
+training images and near one half on images held out
+
+The same network with right and with scrambled labels, a dot for each of {hat_trainings} \
+trainings. [Chapter 3](pca-network).
+```
+
+## 4. It may be the hospital
+
+For COVID-19 the report gives 96.7 %: {headline} training images. In films whose origin is known, \
+the site alone, a line in a table, gets {site} right; a network that sees the films gets {whole}, \
+and one that sees them without the middle, and most of the lungs, {blind}. In a site that it has \
+never seen it gets {outside}, where always saying the larger class gets {outside_larger}.
+
+```{{figure}} tour_site.svg
+:alt: Films right of {covid_n}: site alone {site}, whole films {whole}, middle blacked out \
+{blind}, always the larger class {covid_larger}
+
+What a classifier of COVID-19 may live on; the dashed line is always saying the larger class. \
+[Chapter 6](chapter-covid) takes it apart.
+```
+
+## 5. One training is a draw
+
+Train that network again, with another seed and nothing else changed, and {whole_range} of \
+{covid_n} films are right. A paper prints one of these dots. An earlier edition of this book did \
+so as well, and its numbers came out otherwise on the next machine; it quotes distributions now.
+
+```{{figure}} tour_draws.svg
+:alt: A swarm of dots, a dot for each training, from {whole_range} films right of {covid_n}
+
+{whole_trainings} trainings of one network on the same films. [Chapter 5](training-noise) says \
+what a seed pins, and [chapter 6](chapter-covid) lets you draw.
+```
+
+## And what does one do about it?
+
+Deal people into folds, not pictures. Say *k* of *n*, with an interval, and what guessing gets. \
+Put a much simpler model beside yours. Look for what tells the classes apart besides the body. \
+Leave a site out. Train more than once. [Chapter 8](chapter-today) goes on from there, and \
+[your own images](own-images) can be put to the same tests with one command.
+"""
+
+KEYS = {
+    "network": "rival.network", "pixels4": "rival.pixels4", "random": "rival.random",
+    "size": "audit.0", "larger": "eval.majority", "hat": "E2.scrambled.trained",
+    "hat_out": "E2.scrambled.held_out", "site": "covid.meta.source_site", "whole": "covid.whole",
+    "blind": "covid.blind", "outside": "covid.outside", "covid_larger": "covid.majority",
+}  # fmt: skip
+
+
+def page(records):
+    """Markdown of the page and its figures as SVG, by file name; or nothing where one is missing.
+
+    Args:
+        records: of ``results/measured.json``.
+    """
+    if not set(KEYS.values()) <= records.keys():
+        return {}
+    found = {name: spoken(key) for name, key in KEYS.items()}
+    found |= {
+        "ten_low": f"{proportion(10, 10).low:.2f}",
+        "trainings": len(records["rival.network"]["values"]),
+        "hat_trainings": len(records["E2.scrambled.trained"]["values"]),
+        "whole_trainings": len(records["covid.whole"]["values"]),
+        "whole_range": spoken("covid.whole", "range"),
+        "outside_larger": spoken("covid.inside.majority"),
+        "headline": spoken("E5.headline"),
+        "n": records["rival.network"]["n"],
+        "covid_n": records["covid.whole"]["n"],
+    }
+    score = {name: _score(records[key]) for name, key in KEYS.items()}
+    ten = {"ten of ten": proportion(10, 10), "all films, held out": score["network"]}
+    easy = {"the network": "network", "4 × 4 pixels": "pixels4", "random weights": "random",
+            "width and height of the file": "size"}  # fmt: skip
+    site = {"the site alone, no film": "site", "whole films": "whole",
+            "the middle blacked out": "blind"}  # fmt: skip
+    hat = {(labels, images): records[f"E2.{labels}.{images}"]
+           for labels in ("right", "scrambled") for images in ("trained", "held_out")}  # fmt: skip
+    return {
+        "tour.md": TEXT.format(**found),
+        "tour_ten.svg": _lines(ten),
+        "tour_easy.svg": _lines({k: score[v] for k, v in easy.items()}, score["larger"]),
+        "tour_hat.svg": _swarms(
+            {f"{labels} labels, {'training images' if images == 'trained' else 'held out'}":
+             np.divide(record["values"], record["n"]) for (labels, images), record in hat.items()},
+            "share of images right",
+        ),
+        "tour_site.svg": _lines({k: score[v] for k, v in site.items()}, score["covid_larger"]),
+        "tour_draws.svg": _swarms(
+            {"": records["covid.whole"]["values"]},
+            f"films right of {found['covid_n']}",
+            score["covid_larger"].k,
+        ),
+    }  # fmt: skip
+
+
+def _score(record):
+    if "values" in record:
+        return Spread(tuple(record["values"]), record["n"]).median
+    return Proportion(*record["value"])
+
+
+def _lines(scores, larger=None):
+    """Dots with intervals, one line each."""
+    figure, axis = _figure(len(scores))
+    for y, (name, score) in enumerate(scores.items()):
+        axis.plot([score.low, score.high], [y, y], color=BLUE, linewidth=3, clip_on=False)
+        axis.plot(score.k / score.n, y, "o", color=ORANGE, markersize=7, clip_on=False)
+        axis.text(0.005, y - 0.3, f"{name}: {score.k} of {score.n}", fontsize=9)
+    if larger is not None:
+        axis.axvline(larger.k / larger.n, color=GREY, linestyle="--", linewidth=1)
+    axis.set(xlim=(0, 1), xlabel="share right")
+    return _svg(figure)
+
+
+def _swarms(values, label, larger=None):
+    """A dot for each training, piled up where they are alike."""
+    figure, axis = _figure(len(values))
+    for y, (name, found) in enumerate(values.items()):
+        found, piles = np.sort(found), {}
+        for value in found:
+            pile = piles[value] = piles.get(value, -1) + 1
+            axis.plot(value, y + 0.3 - min(0.09 * pile, 0.6), "o", color=BLUE, markersize=4)
+        axis.text(0.005, y - 0.28, name, fontsize=9, transform=axis.get_yaxis_transform())
+    if larger is not None:
+        axis.axvline(larger, color=GREY, linestyle="--", linewidth=1)
+    axis.set(xlabel=label)
+    return _svg(figure)
+
+
+def _figure(rows):
+    figure = matplotlib.figure.Figure(figsize=(5.2, 0.7 + 0.55 * rows), layout="constrained")
+    axis = figure.subplots()
+    axis.set(ylim=(rows - 0.4, -0.6), yticks=[])
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure, axis
+
+
+def _svg(figure):
+    with matplotlib.rc_context({"svg.hashsalt": "tour", "svg.fonttype": "none"}):
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
