@@ -14,21 +14,21 @@ TEXT = """\
 (tour)=
 # Ten minutes
 
-Five things that this book found out about one student report. All numbers are of real films; \
-each figure is drawn from the file of measurements. Behind \
-each stands a chapter, with the cell that measured it.
+Five findings from taking one student report at its word. All numbers are of real films; each \
+figure is drawn from the file of measurements. Behind each stands a chapter, with the cell that \
+measured it.
 
 A word on counting. *72 of 75* means: 72 films of 75 were called what they are, each by a model \
-that had not seen it. The bracket behind it, or the line in a figure, is the 95 % interval: what \
-the share may be for films like these. Guessing is not one half; it is what *always saying the \
-larger class* gets.
+that had not seen it, unless the text says *training*. A line in a figure is the 95 % interval: \
+what the share may be for films like these. Guessing is not one half; it is what *always saying \
+the larger class* gets.
 
 ## 1. Ten of ten is not much
 
 The report's network told ten chest and abdominal X-rays apart without an error. A network that \
-errs on three films in ten can still do so: the interval goes from {ten_low} to 1.00. \
-Held out one after the other, with each person on one side, a network of this kind gets \
-{network} right in the median of {trainings} trainings.
+errs on three films in ten can still do so: the interval goes from {ten_low} to 1.00. Held out \
+one after the other, with each person on one side, a network of this kind gets {network} right in \
+the median of {trainings} trainings.
 
 ```{{figure}} tour_ten.svg
 :alt: Intervals on a line from 0 to 1: ten of ten reaches from {ten_low} to 1, the held-out score \
@@ -40,23 +40,23 @@ Ten films against all films held out. [Chapter 5](chapter-evaluation) has the ar
 ## 2. The task was easy
 
 And that network is not needed. Sixteen grey pixels of a film get {pixels4}, a network whose \
-weights are random {random}, and the width and height of the *file*, without any picture, \
-{size}. A good score says first of all that the task is easy. Whether a network looks at the body \
-cannot be told from these films.
+weights are random {random}, and the width and height of the *file*, without any picture, {size}. \
+So a good score can be had here without looking at a body, and whether a network does look at one \
+cannot be told from its score.
 
 ```{{figure}} tour_easy.svg
 :alt: Films right of {n}: the network {network}, sixteen pixels {pixels4}, random weights \
 {random}, width and height of the file {size}, always the larger class {larger}
 
-Four ways to tell chest from abdomen; the dashed line is always saying the larger class. \
-[Chapter 2](traps) and [chapter 5](rivals).
+Four ways to tell chest from abdomen; the dashed line is always saying the larger class. [Chapter \
+2](traps) and [chapter 5](rivals).
 ```
 
 ## 3. A score in training cannot tell sense from nonsense
 
-The report's first classifier got 98.7 % of its images right, all of them images that it was \
-trained on. Its images and its labels had come unstuck; the author noticed it, in a remark in the \
-code. We trained the same network on labels that were drawn from a hat: {hat} of its training \
+The report's first classifier was right on 98.7 % of 75 images. It had been trained on every one \
+of them, and images and labels no longer belonged together; the author noticed it, in a remark in \
+the code. We trained the same network on labels that were drawn from a hat: {hat} of its training \
 images are right in the median, and {hat_out} when they are held out.
 
 ```{{figure}} tour_hat.svg
@@ -72,7 +72,8 @@ trainings. [Chapter 3](pca-network).
 For COVID-19 the report gives 96.7 %: {headline} training images. In films whose origin is known, \
 the site alone, a line in a table, gets {site} right; a network that sees the films gets {whole}, \
 and one that sees them without the middle, and most of the lungs, {blind}. In a site that it has \
-never seen it gets {outside}, where always saying the larger class gets {outside_larger}.
+never seen it gets {outside}, where always saying the larger class gets {outside_larger}: too few \
+films to say that it knows the illness, or that it does not.
 
 ```{{figure}} tour_site.svg
 :alt: Films right of {covid_n}: site alone {site}, whole films {whole}, middle blacked out \
@@ -85,8 +86,9 @@ What a classifier of COVID-19 may live on; the dashed line is always saying the 
 ## 5. One training is a draw
 
 Train that network again, with another seed and nothing else changed, and {whole_range} of \
-{covid_n} films are right. A paper prints one of these dots. An earlier edition of this book did \
-so as well, and its numbers came out otherwise on the next machine; it quotes distributions now.
+{covid_n} films are right. Who trains once prints one of these dots. An earlier edition of this \
+book did so as well, and its numbers came out otherwise on the next machine; it quotes \
+distributions now.
 
 ```{{figure}} tour_draws.svg
 :alt: A swarm of dots, a dot for each training, from {whole_range} films right of {covid_n}
@@ -99,8 +101,8 @@ what a seed pins, and [chapter 6](chapter-covid) lets you draw.
 
 Deal people into folds, not pictures. Say *k* of *n*, with an interval, and what guessing gets. \
 Put a much simpler model beside yours. Look for what tells the classes apart besides the body. \
-Leave a site out. Train more than once. [Chapter 8](chapter-today) goes on from there, and \
-[your own images](own-images) can be put to the same tests with one command.
+Leave a site out. Train more than once. [Chapter 8](chapter-today) goes on from there, and [your \
+own images](own-images) can be put to the same tests with one command.
 """
 
 KEYS = {

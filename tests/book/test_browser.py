@@ -1,6 +1,9 @@
 """The rendered book in a real browser, opened from the disk: what a reader meets."""
 
 import re
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -56,6 +59,15 @@ def local(url):
 def test_a_page_needs_no_network_and_nothing_is_wider_than_a_phone(open_page, page):
     tab = open_page(page, viewport={"width": 390, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    # What it loads before a reader asks for more, the page itself included.
+    loaded = "performance.getEntriesByType('resource').map(entry => entry.name)"
+    files = {PAGES / page} | {
+        Path(url2pathname(urlparse(url).path))
+        for url in tab.evaluate(loaded)
+        if url.startswith("file:")
+    }
+    weight = sum(file.stat().st_size for file in files if file.is_file())
+    assert weight < (4e6 if page == "index.html" else 6e6)
     broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
     assert tab.evaluate(broken) == []
 

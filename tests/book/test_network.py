@@ -1,6 +1,9 @@
 """The network in the page says what Python says, of whatever film it is given."""
 
+import functools
 import json
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -205,3 +208,22 @@ def test_a_computed_film_by_keyboard_and_nothing_wider_than_a_phone(tab):
     tab.get_by_text("computed film 2, abdomen: score").first.wait_for()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert "no diagnosis" in tab.locator(".try-said").inner_text()
+
+
+def test_it_runs_from_a_server_too():
+    handler = functools.partial(Quiet, directory=str(PAGES))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab = browser.new_page()
+        tab.goto(f"http://127.0.0.1:{server.server_port}/{PAGE}")
+        tab.get_by_role("button", name="Load the network").click()
+        tab.get_by_role("button", name="Computed film 1").click(timeout=60_000)
+        tab.get_by_text("computed film 1, chest: score").first.wait_for()
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of each request."""
+
+    def log_message(self, *args):
+        pass
