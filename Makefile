@@ -21,8 +21,9 @@ HOUSE    := $(wildcard xraylib/*.py xraylib/*/*.py xraylib/*/*/*.py data/*.csv d
 PAGES    := _config.yml $(wildcard README.md book/*.md book/*.yml book/*.bib book/_ext/*.py book/_pages/*.py book/_static/* results/*)
 # All pages each time: Sphinx misses changes of styles, scripts and extensions.
 BUILD    := $(BIN)/jupyter-book build book --path-output book --config _config.yml --all -W --keep-going -q
-# The network that a page loads when it is asked to.
+# The network that a page loads when it is asked to, and the chapter that trains it.
 NETWORK  := book/_build/html/_static/network
+TRANSFER := $(filter $(RUN)/04_%,$(CHAPTERS))
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
 
 # `make reproduce` measures again, with fewer seeds, what rests on images. In a hurry: 02 (counts
@@ -64,7 +65,7 @@ book: .run/html  ## execute what changed and render the book (PROFILE=phantom, x
 
 chapters: $(CHAPTERS)  ## execute what changed, without rendering
 
-.run/html: $(CHAPTERS) $(PAGES) .run/profile .run/network/made
+.run/html: $(CHAPTERS) $(PAGES) .run/profile $(if $(TRANSFER),.run/network/made)
 	$(if $(FILMS),$(MAKE) --no-print-directory chapters PROFILE=$(FILMS))
 	$(BIN)/python book/_pages/write.py $(RUN) results/measured.json book/chapters $(FILMS:%=--films .run/%)
 	$(BUILD)
@@ -72,7 +73,7 @@ chapters: $(CHAPTERS)  ## execute what changed, without rendering
 	touch $@
 
 # Made where chapter 04 ran anew: reading the model takes its time.
-.run/network/made: $(RUN)/04_transfer_learning.ipynb book/_pages/network.py .run/profile
+.run/network/made: $(TRANSFER) book/_pages/network.py .run/profile
 	$(BIN)/python book/_pages/network.py $(RUN) .run/network
 	touch $@
 

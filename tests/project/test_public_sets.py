@@ -72,7 +72,7 @@ def nih(folder):
         (radiography, "COVID-19_Radiography_Dataset", {"Normal": 30, "COVID": 30}, 60,
          ["left out as masks", "30 in COVID/masks", "taken for a person of its own"]),
         (nih, "nih", {"No Finding": 24, "Effusion": 48}, 36,
-         ["labels are from the table Data_Entry_2017.csv", "1 lines of the table name files"]),
+         ["labels are from the table Data_Entry_2017.csv", "1 lines of the table name what"]),
     ],
 )  # fmt: skip
 def test_from_a_download_to_an_audit(
