@@ -210,15 +210,16 @@ def test_a_computed_film_by_keyboard_and_nothing_wider_than_a_phone(tab):
     assert "no diagnosis" in tab.locator(".try-said").inner_text()
 
 
-def test_it_runs_from_a_server_too():
+def test_it_runs_from_a_server_too(tab):
     handler = functools.partial(Quiet, directory=str(PAGES))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        tab = browser.new_page()
-        tab.goto(f"http://127.0.0.1:{server.server_port}/{PAGE}")
-        tab.get_by_role("button", name="Load the network").click()
-        tab.get_by_role("button", name="Computed film 1").click(timeout=60_000)
-        tab.get_by_text("computed film 1, chest: score").first.wait_for()
+        served = tab.context.browser.new_page()
+        served.goto(f"http://127.0.0.1:{server.server_port}/{PAGE}")
+        served.get_by_role("button", name="Load the network").click()
+        served.get_by_role("button", name="Computed film 1").click(timeout=60_000)
+        served.get_by_text("computed film 1, chest: score").first.wait_for()
+        served.close()
         server.shutdown()
 
 
