@@ -5,12 +5,19 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import sync_playwright
 
 PAGES = Path(__file__).resolve().parents[2] / "book/_build/html"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 MISSING = "no Chromium on PATH; install it, or name one: CHROMIUM=path"
+NEEDS_BOOK = [
+    pytest.mark.skipif(CHROMIUM is None, reason=MISSING),
+    pytest.mark.skipif(
+        not (PAGES / "index.html").exists(), reason="no rendered book here; run `make book`"
+    ),
+]
 
 
 @contextmanager

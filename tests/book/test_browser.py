@@ -8,23 +8,12 @@ from urllib.request import url2pathname
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.book.browser import CHROMIUM, MISSING, PAGES, address, chromium
+from tests.book.browser import NEEDS_BOOK, PAGES, address
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=MISSING),
-    pytest.mark.skipif(
-        not (PAGES / "index.html").exists(), reason="no rendered book here; run `make book`"
-    ),
-]
+pytestmark = NEEDS_BOOK
 FOUND = [*PAGES.glob("*.html"), *PAGES.glob("chapters/*.html")]
 ALL = sorted(path.relative_to(PAGES).as_posix() for path in FOUND)
 CHAPTERS = [page for page in ALL if re.match(r"chapters/\d", page)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

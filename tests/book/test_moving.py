@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.book.browser import CHROMIUM, MISSING, PAGES, address, chromium
+from tests.book.browser import NEEDS_BOOK, address
 from xraylib.data import datasets
 from xraylib.evaluation.metrics import proportion
 from xraylib.training import augmentation
@@ -19,18 +19,7 @@ WHERE = {
     "threshold": "06_covid19",
     "tsne": "03_dimensionality_reduction",
 }
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason=MISSING),
-    pytest.mark.skipif(
-        not (PAGES / "index.html").exists(), reason="no rendered book here; run `make book`"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
+pytestmark = NEEDS_BOOK
 
 
 @pytest.fixture

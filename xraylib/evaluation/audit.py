@@ -26,7 +26,7 @@ from xraylib.evaluation.validation import cross_validate
 
 SEEDS, FOLDS = 3, 5
 SHOWN = 8  # films of each class on the contact sheet
-SCORED = 3000  # films, half of each class, that suspects are scored on: more would change little
+SCORED = 3000  # films, half of each class, that suspects are scored on, whatever the set
 # What a manifest says that is no measure of the films.
 NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "width", "height",
                "original_filename", "original_sha256"}  # fmt: skip
