@@ -122,6 +122,7 @@ def page(records):
     """
     if not set(KEYS.values()) <= records.keys():
         return {}
+    figures.use_style()
     found = {name: spoken(key) for name, key in KEYS.items()}
     found |= {
         "ten_low": f"{proportion(10, 10).low:.2f}",
