@@ -71,7 +71,7 @@ xraylib.logits = (films) => {
 xraylib.score = (logit) => 1 / (1 + Math.exp(-logit));
 
 // How far the logit falls where a patch is covered by the film's mean: 7 × 7 cells, as
-// explain.occlusion(patch=32, stride=32). After each row the page may draw, or say no more.
+// explain.occlusion(patch=32, stride=32). Before each row the page may draw, or say no more.
 xraylib.occlusion = async (pixels, goOn) => {
   const { size } = xraylib.network, patch = 32, cells = size / patch, drops = [];
   const [whole] = xraylib.logits([pixels]);
@@ -81,6 +81,8 @@ xraylib.occlusion = async (pixels, goOn) => {
     return sum / (size * size);
   });
   for (let row = 0; row < cells; row++) {
+    await new Promise((go) => setTimeout(go));
+    if (!goOn(row / cells)) return undefined;
     const covered = Array.from({ length: cells }, (_, column) => {
       const film = Float32Array.from(pixels);
       for (let y = row * patch; y < (row + 1) * patch; y++) {
@@ -89,8 +91,6 @@ xraylib.occlusion = async (pixels, goOn) => {
       return film;
     });
     drops.push(...xraylib.logits(covered).map((logit) => whole - logit));
-    await new Promise((go) => setTimeout(go));
-    if (!goOn((row + 1) / cells)) return undefined;
   }
   return drops;
 };
@@ -144,7 +144,7 @@ function panel(root) {
     view.append(canvas, said);
     root.append(row, label, view, status);
     const context = canvas.getContext("2d");
-    let now = 0, pixels, drops;
+    let now = 0, pixels, drops, verdict;
 
     function draw() {
       const image = context.createImageData(size, size);
@@ -160,7 +160,26 @@ function panel(root) {
         context.fillRect((k % 7) * patch, Math.floor(k / 7) * patch, patch, patch);
       });
     }
-    box.addEventListener("change", draw);
+    box.addEventListener("change", () => {
+      draw();
+      if (!drops) cover();
+    });
+
+    // The map of the film that is shown, unless nobody wants it.
+    async function cover() {
+      const turn = ++now;
+      const found = box.checked && await xraylib.occlusion(pixels, (share) => {
+        if (turn === now) status.textContent = `Covering patches: ${Math.round(100 * share)} %`;
+        return turn === now && box.checked;
+      });
+      if (turn !== now) return;
+      status.textContent = verdict;
+      if (!found) return;
+      drops = found;
+      root.dataset.drops = JSON.stringify(drops);
+      draw();
+      status.textContent += " The map is there.";
+    }
 
     async function look(blob, name) {
       const turn = ++now;
@@ -182,16 +201,8 @@ function panel(root) {
         Object.assign(root.dataset, { score, drops: "" });
         view.hidden = false;
         draw();
-        status.textContent = `${name}: score ${score.toFixed(3)}, ${called}. Covering patches …`;
-        const found = await xraylib.occlusion(pixels, (share) => {
-          if (turn === now) status.textContent = `Covering patches: ${Math.round(100 * share)} %`;
-          return turn === now;
-        });
-        if (!found) return;
-        drops = found;
-        root.dataset.drops = JSON.stringify(drops);
-        draw();
-        status.textContent = `${name}: score ${score.toFixed(3)}, ${called}. The map is there.`;
+        verdict = `${name}: score ${score.toFixed(3)}, ${called}.`;
+        cover();
       } catch (error) {
         if (turn === now) status.textContent = `${name} was not read: ${error.message}.`;
       }

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results/measured.json"
 sys.path.insert(0, str(ROOT / "book/_pages"))
 import scale_page  # noqa: E402
+
+from tests.script import script  # noqa: E402
 
 
 def picture(name):
@@ -41,10 +42,7 @@ def write_run(
 
 
 def write_pages(run, *options, results=RESULTS):
-    script = [sys.executable, ROOT / "book/_pages/write.py", run, results, run / "pages"]
-    done = subprocess.run([*script, *options], capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    return done
+    return script(ROOT / "book/_pages/write.py", run, results, run / "pages", *options)
 
 
 def test_a_page_says_what_it_took(tmp_path):

@@ -14,6 +14,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tests.project.make import make
+from tests.script import script
 from xraylib import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,10 +65,7 @@ def compare(tmp_path, monkeypatch):
 
 
 def reproduce(*paths):
-    script = ROOT / "notebooks/reproduce.py"
-    done = subprocess.run([sys.executable, script, *paths], capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    return done
+    return script(ROOT / "notebooks/reproduce.py", *paths)
 
 
 def trainings(seed, count, share=0.71):
@@ -208,8 +206,8 @@ def test_make_measures_again_and_compares(tmp_path):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     shutil.copytree(ROOT / "notebooks/profiles", notebooks / "profiles")
-    for script in (ROOT / "notebooks").glob("*.py"):
-        shutil.copy2(script, notebooks)
+    for file in (ROOT / "notebooks").glob("*.py"):
+        shutil.copy2(file, notebooks)
     profile = yaml.safe_load((notebooks / "profiles/xray.yml").read_text())
     parameters = "\n".join(f"{name} = {value!r}" for name, value in profile.items())
     code = (
