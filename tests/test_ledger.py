@@ -18,10 +18,10 @@ SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 
 
 SHARE = {"value": [1, 2, 0.0, 1.0], "text": "1/2", "kind": "close"}
-COVER = {f"covid.{key}": SHARE for key in ("meta.original_format", "majority")}
+COVER = {"covid.majority": SHARE}
 COVER |= {
     f"covid.{key}": {"value": 1, "values": [1, 2], "n": 2, "text": "1/2", "kind": "spread"}
-    for key in ("whole", "blind")
+    for key in ("whole", "blind", "meta.original_format")
 }
 COVER["covid.blind.difference"] = {"value": [0.0, -0.1, 0.1], "text": "0", "kind": "close"}
 

@@ -15,13 +15,11 @@ SHOWN = {
 
 
 def _score(record):
-    """A Proportion, of a spread the median training's, and what to say of the trainings."""
-    from xraylib.evaluation.metrics import Proportion, Spread
+    """The median as a Proportion, and the range."""
+    from xraylib.evaluation.metrics import Spread
 
-    if record["kind"] == "spread":
-        spread = Spread(tuple(record["values"]), record["n"])
-        return spread.median, f"{spread.range} in {len(spread.values)} trainings"
-    return Proportion(*record["value"]), "a table, no network"
+    spread = Spread(tuple(record["values"]), record["n"])
+    return spread.median, f"{spread.range} in {len(spread.values)}"
 
 
 def draw(records):
@@ -46,13 +44,14 @@ def draw(records):
         color="white", fontsize=12, x=0.02, ha="left",
     )  # fmt: skip
     for axis, look, (key, name) in zip(axes, looks, SHOWN.items(), strict=True):
-        score, trainings = _score(records[key])
+        score, reach = _score(records[key])
+        reach += " trainings" if axis is not axes[2] else " dealings, no network"
         axis.imshow(look, cmap="gray", vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("#888888")
         text = {"color": "white", "transform": axis.transAxes, "va": "top"}
         axis.text(0, -0.04, f"{score.k}", fontsize=30, fontweight="bold", **text)
-        beside = f"of {score.n}, 95 %: {score.low:.2f}–{score.high:.2f}\n{trainings}"
+        beside = f"of {score.n}, 95 %: {score.low:.2f}–{score.high:.2f}\n{reach}"
         axis.text(0.115 * len(str(score.k)), -0.065, beside, fontsize=9.5, **text)
         axis.text(0, -0.24, name, fontsize=11, linespacing=1.3, **text)
     axes[2].text(
@@ -65,7 +64,7 @@ def draw(records):
 def _message(records):
     """What the measurements say, as far as their intervals do."""
     values, kind = records["covid.whole"]["values"], records["covid.meta.original_format"]["value"]
-    below = sum(value < kind[0] for value in values)
+    below = sum(value < kind for value in values)
     difference, low, high = records["covid.blind.difference"]["value"]
     if low <= 0 <= high:
         middle = "whether it does better with the middle of the film, these films do not say"
