@@ -21,12 +21,14 @@ def main(arguments=None):
     command = commands.add_parser("manifest", help="make a manifest and a profile of your images")
     command.add_argument("path", metavar="PATH", help="a folder of images, or an .npz file")
     command.add_argument("--positive", metavar="NAME", help="the label that is class 1")
-    command.add_argument("--negative", metavar="NAME", help="class 0; else all others are")
+    command.add_argument("--negative", metavar="NAME", help="the label that is class 0; of both the "
+                         "one that is not given stands for all others")  # fmt: skip
     command.add_argument("--person", metavar="REGEX", help="what in a file's path names a person; "
                          "with --table, the column of people")  # fmt: skip
     command.add_argument("--table", metavar="FILE.csv", help="labels, a line an image or a folder")
     command.add_argument("--file", metavar="COLUMN", help="the table's column of file names")
-    command.add_argument("--label", metavar="COLUMN", help="the table's column of labels")
+    command.add_argument("--label", metavar="REGEX", help="what in a file's path is its label; "
+                         "with --table, the column of labels")  # fmt: skip
     command.add_argument("--force", action="store_true", help="replace the manifest that is there")
     command.set_defaults(run=_manifest)
     command = commands.add_parser("audit", help="say what a set of images is worth")
@@ -61,10 +63,11 @@ def _manifest(options):
     from xraylib.data import own_images
 
     given = {key: value for key, value in vars(options).items() if value is not None}
-    given = {key: given[key] for key in ("positive", "negative", "person", "table") if key in given}
-    columns = {key: getattr(options, key) for key in ("file", "label") if getattr(options, key)}
-    if "table" in given and "person" in given:
-        columns["person"] = given.pop("person")
+    known = "positive", "negative", "person", "label", "table"
+    columns = {"file": given["file"]} if "file" in given else {}
+    given = {key: given[key] for key in known if key in given}
+    if "table" in given:
+        columns |= {key: given.pop(key) for key in ("person", "label") if key in given}
     manifest, table, notes = own_images.write(
         options.path, force=options.force, columns=columns, **given
     )

@@ -150,7 +150,31 @@ def test_masks_and_thumbnails_are_left_out_and_named(tmp_path):
     assert "left out, no images: COVID.metadata.xlsx, README.md.txt" in notes
 
 
+def test_classes_below_parts_of_the_body_and_people(tmp_path):
+    """MURA: the name of a study's folder says what was found."""
+    for part in ("XR_ELBOW", "XR_HAND"):
+        put(tmp_path, *(f"MURA-v1.1/train/{part}/patient{p:05d}/study{s}_{found}/image{i}.png"
+                        for p in range(4) for s, found in ((1, "positive"), (2, "negative"))
+                        for i in (1, 2)))  # fmt: skip
+    _, rows, _ = layouts.read(tmp_path)
+    assert classes(rows) == {"positive": 16, "negative": 16} and set(rows.split) == {"train"}
+    assert set(zip(rows.label, rows["class"], strict=True)) == {(0, "negative"), (1, "positive")}
+    assert rows.person.nunique() == 8 and set(rows.site) == {"XR_ELBOW", "XR_HAND"}
+
+
 # Classes
+
+
+def test_labels_in_names_of_files(tmp_path):
+    """As in the sets of Shenzhen and Montgomery: the last digit is the label."""
+    put(tmp_path, *(f"CXR_png/CHNCXR_{i:04d}_{i % 2}.png" for i in range(6)), "CXR_png/notes.png")
+    with pytest.raises(DatasetError, match="found only 'CXR_png'.*--label REGEX"):
+        layouts.read(tmp_path)
+    _, rows, notes = layouts.read(tmp_path, label=r"_(\d)$")
+    assert rows.label.tolist() == [0, 1, 0, 1, 0, 1] and classes(rows) == {"0": 3, "1": 3}
+    assert "left out, for --label finds nothing in their names: CXR_png/notes.png" in notes
+    with pytest.raises(DatasetError, match="--label: expected a pattern that is in names"):
+        layouts.read(tmp_path, label="ill|well")
 
 
 def test_one_class_against_others(tmp_path):
@@ -164,6 +188,8 @@ def test_one_class_against_others(tmp_path):
     _, rows, notes = layouts.read(tmp_path, positive="COVID", negative="Viral Pneumonia")
     assert classes(rows) == {"COVID": 3, "Viral Pneumonia": 3}
     assert any("neither 'COVID' nor 'Viral Pneumonia' for certain: 6 images" in n for n in notes)
+    _, rows, _ = layouts.read(tmp_path, negative="Normal")
+    assert classes(rows) == {"other": 9, "Normal": 3} and rows.label.sum() == 9
     with pytest.raises(DatasetError, match="--negative: expected one of .* got 'Flu'"):
         layouts.read(tmp_path, positive="COVID", negative="Flu")
 
@@ -201,6 +227,8 @@ def test_nih(nih):
     assert "1 lines of the table name what is not here: 00000099_000.png" in notes
     _, rows, _ = layouts.read(nih, positive="Mass", negative="No Finding")
     assert classes(rows) == {"Mass": 6, "No Finding": 3}
+    _, rows, _ = layouts.read(nih, negative="No Finding")
+    assert classes(rows) == {"other": 9, "No Finding": 3}
 
 
 def test_chexpert(tmp_path):

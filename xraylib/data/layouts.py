@@ -37,6 +37,7 @@ STUDY = re.compile(
     r"|(study|series|session|visit|exam)s?",
     re.I,
 )
+STUDY_OF = re.compile(r"^(study|series|session|visit|exam)[_ -]?\d+[_ -]+(?=[a-z])", re.I)
 PERSON = re.compile(r"(patient|person|subject|child|case|sub|pat|pt|p|id)[_ -]?\d+", re.I)
 NO_FILM = re.compile(
     r"mask|segment|annotation|ground.?truth|thumb|heat.?map|overlay|bounding", re.I
@@ -55,7 +56,9 @@ WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject
        "case id", "pid")  # fmt: skip
 
 
-def read(path, *, table=None, columns=(), person=None, positive=None, negative=None):
+def read(
+    path, *, table=None, columns=(), person=None, label=None, positive=None, negative=None
+):  # fmt: skip
     """What a folder, a table or an .npz file says of its images.
 
     Args:
@@ -68,7 +71,9 @@ def read(path, *, table=None, columns=(), person=None, positive=None, negative=N
             recognised.
         person: regular expression that finds a person in the path of a file below the folder; its
             first group if it has one.
-        positive: the label that is class 1.
+        label: likewise for its label, where neither folders nor a table tell.
+        positive: the label that is class 1; None: the one that looks so, or, where there are more
+            than two and negative is given, all others.
         negative: the label that is class 0; None: all others.
 
     Returns:
@@ -87,15 +92,16 @@ def read(path, *, table=None, columns=(), person=None, positive=None, negative=N
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
         files, notes = _images(folder)
-        rows, more = _understood(folder, files, table, dict(columns), positive)
+        rows, more = _understood(folder, files, table, dict(columns), positive or negative, label)
         notes += more
     rows, more = _classes(path, rows, positive, negative)
     notes += more
     if places:
         _unpack(path, folder, rows.file, places)
     if person is not None:
-        rows["person"], more = _by_pattern(folder, rows.file, person)
-        notes += more
+        rows["person"], lacking = _by_pattern(folder, rows.file, "person", person)
+        if lacking:
+            notes.append(f"--person finds nobody in {few(lacking)}: each is a person of its own")
     return folder, rows.reset_index(drop=True), notes
 
 
@@ -146,13 +152,17 @@ def _images(folder):
     return sorted(films), notes
 
 
-def _understood(folder, files, table, columns, positive):
+def _understood(folder, files, table, columns, named, label):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
     by_folder, notes = _by_folder(folder, files)
+    if label is not None:
+        found, _ = _by_pattern(folder, by_folder.file, "label", label)
+        by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
+        return _without(by_folder, found == "", "--label finds nothing in their names", notes)
     classes = by_folder.labels.map(len).gt(0)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
-    if not asked and (len(names) == 2 or positive in names):
+    if not asked and (len(names) == 2 or named in names):
         return _without(by_folder, ~classes, "they are in no class's folder", notes)
     found = _tables(folder, files, table)
     read = {path: _by_table(folder, each, files, columns) for path, each in found.items()}
@@ -177,7 +187,10 @@ def _understood(folder, files, table, columns, positive):
 def _no_classes(folder, files, names, tables):
     """Say why folders are no two classes, where no option can help."""
     expected = f"{folder}: expected a sub-folder of images for each of two classes, found"
-    remedy = "move the images of each class into one, or give a table: --table FILE.csv"
+    remedy = (
+        "move the images of each class into one, or give a table, --table FILE.csv, or say where "
+        "names of files have the label, --label REGEX"
+    )
     if tables:
         remedy = (
             f"labels may be in {few(tables)}: name the columns, --table FILE.csv --file COLUMN "
@@ -194,7 +207,8 @@ def _no_classes(folder, files, names, tables):
     if len(names) == 1:
         only = next(iter(names))
         raise DatasetError(
-            f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above"
+            f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above, "
+            f"or {remedy}"
         )
     if len(names) > max(20, len(files) // 20):
         raise DatasetError(
@@ -217,12 +231,14 @@ def _by_folder(folder, files):
         named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
         splits.append(named[0] if named else "")
         # A set that was unpacked into a folder of its own name may lie in it twice.
-        parts.append([name for name, words in known if not words and name != folder.name])
+        parts.append(
+            [STUDY_OF.sub("", name) for name, words in known if not words and name != folder.name]
+        )
     # A folder around everything is no class, unless there is nothing else.
     while parts and all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
         parts = [each[1:] for each in parts]
-    if _people_above(parts):
-        parts = [[each[1], each[0], *each[2:]] for each in parts]
+    level = _level_of_classes(parts)
+    parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
     rows = pd.DataFrame(
         {
             "file": [file.as_posix() for file in files],
@@ -244,13 +260,23 @@ def _by_folder(folder, files):
     return rows, notes
 
 
-def _people_above(parts):
-    """Whether classes are below people, and not people below classes."""
-    if not parts or any(len(each) < 2 for each in parts):
-        return False
-    above, below = ({each[level] for each in parts} for level in (0, 1))
-    people = np.mean([bool(PERSON.fullmatch(name)) or name.isdigit() for name in above]) > 0.5
-    return people and 1 < len(below) <= 20 and not any(map(_is_study, below))
+def _level_of_classes(parts):
+    """Which level of folders are classes: 0, unless they are below people or, of all, say so."""
+    depth = min(map(len, parts), default=0)
+    levels = [{each[level] for each in parts} for level in range(depth)]
+    for level, names in enumerate(levels):
+        if len(names) == 2 and sum(map(_is_negative, names)) == 1:
+            return level
+    if depth < 2:
+        return 0
+    people = np.mean([bool(PERSON.fullmatch(name)) or name.isdigit() for name in levels[0]]) > 0.5
+    return int(people and 1 < len(levels[1]) <= 20 and not any(map(_is_study, levels[1])))
+
+
+def _is_negative(name):
+    """Whether a name of a class says that nothing was found."""
+    plain = re.sub("[-_]", " ", name.strip().casefold())
+    return plain in NEGATIVE or plain[:3] == "no "
 
 
 def _words(name):
@@ -282,26 +308,23 @@ def _level_of_people(below):
     return None, []
 
 
-def _by_pattern(folder, files, pattern):
-    """The person of each file, by a regular expression; notes."""
+def _by_pattern(folder, files, what, pattern):
+    """What a regular expression finds in the path of each file, or ""; and files without it."""
     try:
         regex = re.compile(pattern)
     except re.error as error:
         raise DatasetError(
-            f"--person: expected a regular expression, got {pattern} ({error})"
+            f"--{what}: expected a regular expression, got {pattern} ({error})"
         ) from error
     found = [regex.search(file) or regex.search(Path(file).stem) for file in files]
     if not any(found):
         raise DatasetError(
-            f"{folder}: --person: expected a pattern that is in names of files, but {pattern} is "
+            f"{folder}: --{what}: expected a pattern that is in names of files, but {pattern} is "
             f"in none, such as {few(files, 2)}"
         )
     names = [m and (m[1] if regex.groups else m[0]) or "" for m in found]
     lacking = [file for file, name in zip(files, names, strict=True) if not name]
-    notes = (
-        [f"--person finds nobody in {few(lacking)}: each is a person of its own"] if lacking else []
-    )
-    return pd.Series(names, index=files.index), notes
+    return pd.Series(names, index=files.index), lacking
 
 
 def proposed(files):
@@ -502,13 +525,20 @@ def _classes(folder, rows, positive, negative):
             )
     if positive is not None and positive == negative:
         raise DatasetError(f"--negative: expected another class than {positive!r}")
+    notes = []
+    if positive is None and negative is not None and len(counts) > 2:
+        positive = "other"
+        sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})
+        two = sure.map(lambda names: {n if n == negative else positive for n in names})
+        rows = rows.assign(labels=two.map(frozenset))
+        everything = few(sorted(name for name in counts if name != negative))
+        notes.append(f"class 1, {positive!r}, is all that is not {negative!r}: {everything}")
     if positive is None:
         positive = _positive(
             folder, sorted(counts, key=lambda n: (n.casefold(), n)), known, negative
         )
     has = rows.labels.map(lambda names: positive in names).astype(int)
     out = rows.labels.map(lambda names: not names or f"{positive} or not" in names)
-    notes = []
     others = [name for name in counts if name != positive and not name.endswith(" or not")]
     if negative is None:
         single = rows.labels.map(len).max() == 1  # else the other may stand beside it
@@ -533,12 +563,11 @@ def _positive(folder, names, known, negative):
     if len(names) != 2:
         raise DatasetError(
             f"{folder}: expected two classes, found {len(names)}: {few(known)}; add --positive "
-            "NAME for one against all others, and --negative NAME for one against another"
+            "NAME for one against all others, --negative NAME for all others against one, or both"
         )
     if negative is not None:
         return next(name for name in names if name != negative)
-    plain = [re.sub("[-_]", " ", name.strip().casefold()) for name in names]
-    negatives = [name in NEGATIVE or name[:3] == "no " for name in plain]
+    negatives = list(map(_is_negative, names))
     if sum(negatives) != 1:
         first, second = map(shlex.quote, names)
         raise DatasetError(
