@@ -21,8 +21,8 @@ def main(arguments=None):
     command = commands.add_parser("manifest", help="make a manifest and a profile of your images")
     command.add_argument("path", metavar="PATH", help="a folder of images, or an .npz file")
     command.add_argument("--positive", metavar="NAME", help="the label that is class 1")
-    command.add_argument("--negative", metavar="NAME", help="the label that is class 0; of both the "
-                         "one that is not given stands for all others")  # fmt: skip
+    command.add_argument("--negative", metavar="NAME", help="the label that is class 0; of the two "
+                         "the one that is not given stands for all others")  # fmt: skip
     command.add_argument("--person", metavar="REGEX", help="what in a file's path names a person; "
                          "with --table, the column of people")  # fmt: skip
     command.add_argument("--table", metavar="FILE.csv", help="labels, a line an image or a folder")

@@ -197,8 +197,8 @@ def _splits(table):
         held_out = table.label[came != "train"]
         if not len(both) and held_out.nunique() == table.label[came == "train"].nunique() == 2:
             return came, ["the splits are kept; what is not for training is held out"]
-        why = f"people are on both sides of it: {few(both)}" if len(both) else "a part lacks a class"
-        why = "nothing is held out" if held_out.empty else why
+        why = "nothing is held out" if held_out.empty else "a part lacks a class"
+        why = f"people are on both sides of it: {few(both)}" if len(both) else why
         notes.append(f"the split that came with the images is not kept, for {why}; dealt anew")
     return _split(table.label.to_numpy(), table.group.to_numpy()), notes
 
