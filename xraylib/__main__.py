@@ -79,7 +79,8 @@ def _manifest(options):
 
 
 def _audit(options):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if not options.quick:
+        _load_keras()
     from xraylib.data.manifest import DATA
     from xraylib.evaluation import audit
 
@@ -92,8 +93,21 @@ def _audit(options):
     return 0
 
 
-def _predict(options):
+def _load_keras():
+    """Without what TensorFlow prints, on some processors, before it can be told not to."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _predict(options):
+    _load_keras()
     from xraylib.data import datasets, images
     from xraylib.training import fitting, saving
 
