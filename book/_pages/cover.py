@@ -45,7 +45,7 @@ def draw(records):
     )  # fmt: skip
     for axis, look, (key, name) in zip(axes, looks, SHOWN.items(), strict=True):
         score, reach = _score(records[key])
-        reach += " trainings" if axis is not axes[2] else " dealings, no network"
+        reach += " trainings" if axis is not axes[2] else " dealings"
         axis.imshow(look, cmap="gray", vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("#888888")
