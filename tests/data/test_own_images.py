@@ -171,15 +171,19 @@ def test_a_chapter_runs_on_them(house, films, made):
     assert "letters and arrows: not recorded for these images" in printed
 
 
-@pytest.mark.skipif("SLOW" not in os.environ, reason="two minutes; SLOW=1 make test runs it")
-def test_so_few_that_a_plot_may_be_a_single_point(house, films, made):
-    """t-SNE with the report's learning rate leaves some plots of few images in one place."""
+@pytest.mark.skipif("SLOW" not in os.environ, reason="minutes; SLOW=1 make test runs it")
+@pytest.mark.parametrize(
+    "name",
+    ["03_dimensionality_reduction", "04_transfer_learning", "05_evaluation", "07_report_network"],
+)
+def test_as_few_as_are_taken_and_trained_once(house, films, made, name):
+    """Such as plots of t-SNE, which the report's learning rate leaves in one place."""
     settings = yaml.safe_load((house / "notebooks/profiles/films.yml").read_text())
     profile = house / "notebooks/profiles/few.yml"
-    profile.write_text(yaml.safe_dump(settings | {"epochs": 1, "cv_seeds": 1}))
-    name = "03_dimensionality_reduction.ipynb"
-    chapter = ["notebooks/run.py", f"notebooks/{name}", house / ".run/few" / name]
-    done = python(house, *chapter, "--profile", profile)
+    few = {"epochs": 1, "tuning_epochs": 1, "cv_seeds": 1, "draws": 1}
+    profile.write_text(yaml.safe_dump(settings | few))
+    chapter = [f"notebooks/{name}.ipynb", house / f".run/few/{name}.ipynb"]
+    done = python(house, "notebooks/run.py", *chapter, "--profile", profile)
     assert done.returncode == 0, done.stderr
 
 
