@@ -37,6 +37,14 @@ function setNumbers(article) {
 // From the disk a page may not read another one, as the search would for its summaries.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
+// Paper is white, whatever the screen is.
+let onScreen;
+matchMedia("print").addEventListener("change", ({ matches }) => {
+  const { dataset } = document.documentElement;
+  if (matches) onScreen = dataset.theme;
+  dataset.theme = matches ? "light" : onScreen;
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   const article = document.querySelector("article.bd-article");
   if (!article) return;

@@ -122,6 +122,14 @@ def test_dark_mode_keeps_figures_on_white(open_page):
     assert tab.evaluate("document.documentElement.dataset.mode") != "auto"
 
 
+def test_what_is_dark_on_the_screen_is_printed_on_white(open_page):
+    tab = open_page(CHAPTERS[1], color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor %s 'rgb(255, 255, 255)'"
+    for media, is_white in {"print": "==", "screen": "!="}.items():
+        tab.emulate_media(media=media)
+        tab.wait_for_function(ground % is_white)
+
+
 def test_search_finds_from_the_disk(open_page):
     tab = open_page("search.html", query="?q=occlusion")
     tab.locator("#search-results li").first.wait_for()
