@@ -243,6 +243,7 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     monkeypatch.setattr(ledger, "results", lambda: RECORDS)
     rows = {"network": ("net", Spread((7, 8), 9)), "seconds": ("new", 3.2, {"timing": True})}
     rows["dates"] = ("net", None)  # which this run has not
+    rows["losses"] = ("each", [0.3, -0.001, 0.5], {"spread": True})
     ledger.beside(rows, "Right", said={"network": "all"})
     assert collected(shown)["net"]["n"] == 9 and collected(shown)["new"]["kind"] == "timing"
     table = shown[-1]["data"]["text/html"]
@@ -250,6 +251,7 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     assert [c for c in cells if c and c != "&nbsp;"] == [
         "the report", "real films", "this run", "network", "all", "long", "half of 9",
         "seconds", "–", "not measured yet", "3.2", "dates", "–", "long", "–",
+        "losses", "–", "not measured yet", "0.30 (0.00 to 0.50)",
     ]  # fmt: skip
 
 

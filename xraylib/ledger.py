@@ -71,7 +71,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
         if counted:
             kept["n"] = int(value.n)
         else:
-            kept["text"] = f"{_fixed(median, 2)} ({span(values, 2)})"
+            kept["text"] = _of_trainings(values)
     if text is not None:
         kept["text"] = text
     _note(key, kept)
@@ -97,6 +97,11 @@ def hand_over(name, numbers):
 
     text = json.dumps(numbers, default=plain, separators=(",", ":"))
     display({_HIDDEN + "application/json": text}, raw=True, metadata={"moving": name})
+
+
+def _of_trainings(values):
+    """A list of numbers, one a training, as text: median and range."""
+    return f"{_fixed(statistics.median(values), 2)} ({span(values, 2)})"
 
 
 def _fixed(value, digits):
@@ -273,9 +278,11 @@ def beside(rows, caption, columns=("",), *, said=None, keep=True):
         for cell in cells if isinstance(cells, list) else [cells]:
             key, value, settings = (*(cell or (None, None)), None)[:3]
             there.append("–" if cell is None else measured(key))
-            here.append("–" if value is None else (settings or {}).get("text") or str(value))
+            settings = settings or {}
+            said_so = _of_trainings if settings.get("spread") else str
+            here.append("–" if value is None else settings.get("text") or said_so(value))
             if keep and value is not None:
-                record(key, value, **settings or {})
+                record(key, value, **settings)
         table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
     heads = ["the report"] if said else []
     for where in ("real films", "this run"):
