@@ -66,7 +66,7 @@ def _manifest(options):
     known = "positive", "negative", "person", "label", "table"
     columns = {"file": given["file"]} if "file" in given else {}
     given = {key: given[key] for key in known if key in given}
-    if "table" in given:
+    if "table" in given or columns:
         columns |= {key: given.pop(key) for key in ("person", "label") if key in given}
     manifest, table, notes = own_images.write(
         options.path, force=options.force, columns=columns, **given

@@ -144,7 +144,7 @@ function panel(root) {
     view.append(canvas, said);
     root.append(row, label, view, status);
     const context = canvas.getContext("2d");
-    let now = 0, pixels, drops, verdict;
+    let now = 0, covering = 0, pixels, drops, verdict;
 
     function draw() {
       const image = context.createImageData(size, size);
@@ -167,12 +167,12 @@ function panel(root) {
 
     // The map of the film that is shown, unless nobody wants it.
     async function cover() {
-      const turn = ++now;
+      const turn = ++covering;
       const found = box.checked && await xraylib.occlusion(pixels, (share) => {
-        if (turn === now) status.textContent = `Covering patches: ${Math.round(100 * share)} %`;
-        return turn === now && box.checked;
+        if (turn === covering) status.textContent = `Covering patches: ${Math.round(100 * share)} %`;
+        return turn === covering && box.checked;
       });
-      if (turn !== now) return;
+      if (turn !== covering) return;
       status.textContent = verdict;
       if (!found) return;
       drops = found;
@@ -183,6 +183,7 @@ function panel(root) {
 
     async function look(blob, name) {
       const turn = ++now;
+      covering++; // the map of an earlier film ends
       try {
         const image = await film.read(blob);
         if (turn !== now) return;

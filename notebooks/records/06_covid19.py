@@ -1,8 +1,5 @@
 # Numbers of chapter 06 for results/: each block runs behind the cell that binds its name.
 
-# %% report
-from scipy import stats  # noqa: E402
-
 # %% headline
 last = proportion(right[-1], seen[-1])
 ledger.record("E5.said_images", report["images"])
@@ -70,13 +67,15 @@ for name, key in (("lungs", "lungs"), ("opacity_mask", "opacities")):
 
 
 # %% several
+from sklearn.metrics import roc_auc_score  # noqa: E402
+
+
 def _mean_right(t, scores, truth):
     return int(((scores[t].mean(axis=0) >= 0.5) == truth).sum())
 
 
 def _mean_auc(t, scores, truth):
-    ranks = stats.rankdata(scores[t].mean(axis=0))[truth == 1]
-    return float((ranks.mean() - (len(ranks) + 1) / 2) / (truth == 0).sum())
+    return float(roc_auc_score(truth, scores[t].mean(axis=0)))
 
 
 _judged = {

@@ -190,6 +190,8 @@ def test_one_class_against_others(tmp_path):
     assert any("neither 'COVID' nor 'Viral Pneumonia' for certain: 6 images" in n for n in notes)
     _, rows, _ = layouts.read(tmp_path, negative="Normal")
     assert classes(rows) == {"other": 9, "Normal": 3} and rows.label.sum() == 9
+    put(tmp_path, *(f"other/{i}.png" for i in range(2)))
+    assert classes(layouts.read(tmp_path, negative="other")[1]) == {"not other": 12, "other": 2}
     with pytest.raises(DatasetError, match="--negative: expected one of .* got 'Flu'"):
         layouts.read(tmp_path, positive="COVID", negative="Flu")
 

@@ -301,6 +301,15 @@ def test_a_folder_that_cannot_be_written(house, tmp_path):
         tmp_path.chmod(0o755)
 
 
+def test_columns_of_a_table_that_lies_beside_the_images(house, tmp_path):
+    noise(tmp_path, *(f"{k}.png" for k in range(50)))
+    lines = [f"{k},{('well', 'ill')[k % 2]}" for k in range(50)]
+    (tmp_path / "ward.csv").write_text("\n".join(["scan,what", *lines]))
+    done = xraylib("manifest", tmp_path, "--file", "scan", "--label", "what", "--positive", "ill")
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(tmp_path / "manifest.csv").label.tolist().count(1) == 25
+
+
 def test_which_class_is_positive(house, tmp_path):
     two_classes(tmp_path)
     refused(house, tmp_path, "one of 0 (25), b (25), got 'c'", options=("--positive", "c"))

@@ -527,7 +527,7 @@ def _classes(folder, rows, positive, negative):
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
     if positive is None and negative is not None and len(counts) > 2:
-        positive = "other"
+        positive = "other" if negative.casefold() != "other" else "not other"
         sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})
         two = sure.map(lambda names: {n if n == negative else positive for n in names})
         rows = rows.assign(labels=two.map(frozenset))
