@@ -150,13 +150,13 @@ def _precisions(n=10):
     print("\nBoth networks, images a second; bfloat16 against float32")
     for backbone, (_, size) in BACKBONES.items():
         x, y = np.full((n, size, size, 3), 99, "float32"), np.tile([[0.0], [1.0]], (n // 2, 1))
-        pairs = [(x[i : i + 5], y[i : i + 5].astype("float32")) for i in range(0, n, 5)]
+        batches = [(x, y.astype("float32"), np.arange(5, n + 1, 5, np.int32))]
         networks = [
             builders.report_network(backbone, None, "all", seed=0, dtype=dtype)
             for dtype in ("float32", "mixed_bfloat16")
         ]
         kept = {"epochs": 1, "learning_rate": 1e-4}
-        steps = [functools.partial(engine.train, each, lambda _, p=pairs: p, **kept)
+        steps = [functools.partial(engine.train, each, lambda _, b=batches: b, **kept)
                  for each in networks]  # fmt: skip
         scores = [functools.partial(engine.score, each, x) for each in networks]
         for what, ways in (("training", steps), ("inference", scores)):

@@ -74,6 +74,8 @@ def execute(notebook, output, profile):
                 str(partial),
                 parameters=parameters,
                 stderr_file=errors,
+                # Written at the end, or on failure: twice a cell takes longer than most.
+                request_save_on_cell_execute=False,
                 # Whole lines and few of them: other chapters write to the same terminal.
                 progress_bar={
                     "desc": notebook.stem,

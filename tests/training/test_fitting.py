@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from xraylib.data import datasets
+from xraylib.data import arrays, datasets
 from xraylib.data.arrays import rows
 from xraylib.models import builders
+from xraylib.models.random_weights import initialise
 from xraylib.training import fitting, frozen, saving
 from xraylib.training.classifier import Recipe
 
@@ -108,24 +109,39 @@ def test_batches_are_shuffled_anew_and_none_is_of_a_single_image(n, sizes):
     orders = []
     for epoch in range(3):
         made = list(batches(epoch))
-        assert [len(labels) for _, labels in made] == sizes
-        assert all((images == labels).all() for images, labels in made)
-        orders.append(np.concatenate([images for images, _ in made])[:, 0].tolist())
+        assert np.concatenate([ends for _, _, ends in made]).tolist() == np.cumsum(sizes).tolist()
+        assert all((images == labels).all() for images, labels, _ in made)
+        orders.append(np.concatenate([images for images, _, _ in made])[:, 0].tolist())
         assert sorted(orders[-1]) == list(range(n))
     assert n == 1 or len(set(map(tuple, orders))) == 3
-    again = np.concatenate([images for images, _ in batches(1)])[:, 0].tolist()
+    again = np.concatenate([images for images, _, _ in batches(1)])[:, 0].tolist()
     assert again == orders[1]
+
+
+def test_a_set_larger_than_memory_is_trained_on_part_by_part(monkeypatch, tmp_path):
+    """With the weights that it gives in one piece."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(22, 7, 7, 64)).astype("float16"), np.arange(22) % 2
+    np.save(tmp_path / "features.npy", x)
+    model, ends = builders.report_top((7, 7, 64), 0), []
+    for at_once in (fitting._AT_ONCE, 2 * 5 * 7 * 7 * 64 * 4):
+        monkeypatch.setattr(fitting, "_AT_ONCE", at_once)
+        initialise(model, 0)
+        fitting.fit(model, arrays.OnDisk(tmp_path / "features.npy"), y, epochs=2, progress=False)
+        ends.append(model.get_weights())
+    for one, parts in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, parts, atol=1e-6)
 
 
 def test_each_epoch_takes_another_version_of_an_image_and_never_the_plain_one():
     x = (np.arange(6)[:, None] + 10 * np.arange(5)[None])[..., None]  # tens: the version
     batches = fitting._batches(x, np.zeros((6, 1)), 6, 4, seed=0, versions=True)
-    taken = [np.concatenate([images for images, _ in batches(k)])[:, 0] for k in range(6)]
+    taken = [np.concatenate([images for images, _, _ in batches(k)])[:, 0] for k in range(6)]
     for image in range(6):
         versions = [int(v) // 10 for epoch in taken for v in epoch if v % 10 == image]
         assert sorted(versions[:4]) == [1, 2, 3, 4] and len(versions) == 6
     other = fitting._batches(x, np.zeros((6, 1)), 6, 4, seed=1, versions=True)
-    assert sorted(np.concatenate([a for a, _ in other(0)])[:, 0]) != sorted(taken[0])
+    assert sorted(np.concatenate([a for a, _, _ in other(0)])[:, 0]) != sorted(taken[0])
 
 
 def test_cached_draws_are_augmented_versions(data, network):

@@ -1,9 +1,10 @@
 """A network's steps, compiled once: many trainings of one network in one process.
 
-Of a small training, building and compiling the network takes most. Here both are done once for a
-network; a training starts with weights, dropout and optimiser set anew, and gives what
-``keras.Model.fit`` gives from the same start on the same batches. Chapter 05 (evaluation) trains
-hundreds of networks in this way.
+Of a small training, building and compiling the network takes most, and calling its steps one by one
+most of the rest. Here a network is built and compiled once, and its steps run in one loop; a
+training starts with weights, dropout and optimiser set anew, and gives what ``keras.Model.fit``
+gives from the same start on the same batches. Chapter 05 (evaluation) trains hundreds of networks
+in this way.
 """
 
 import keras
@@ -11,11 +12,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from xraylib.data.arrays import as_float32
+
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # as Keras' Adam has them
 
 
 class _Program:
-    """One step of training and one of scoring for a model; Adam's averages between steps."""
+    """Steps of training and of scoring for a model; Adam's averages between steps."""
 
     def __init__(self, model):
         self.trained = [variable.value for variable in model.trainable_variables]
@@ -23,11 +26,8 @@ class _Program:
         self.steps = tf.Variable(0.0, trainable=False)
         batch = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         labels, rate = tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
-        # XLA halves the time of dense layers on a processor, and doubles that of convolutions.
-        convolutions = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
-        dense = not any(isinstance(layer, convolutions) for layer in model.layers)
 
-        @tf.function(input_signature=[batch, labels, rate], jit_compile=dense)
+        @tf.function(input_signature=[batch, labels, rate])
         def step(x, y, rate):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self.trained)
@@ -45,11 +45,21 @@ class _Program:
                 )
             return _sums(y, scores, losses)
 
+        @tf.function(input_signature=[batch, labels, tf.TensorSpec((None,), tf.int32), rate])
+        def steps(x, y, ends, rate):
+            sums, first = tf.zeros(3, tf.float64), 0
+            for end in ends:
+                # A step begins when the weights of the one before it are set.
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                sums += tf.cast(step(x[first:end], y[first:end], rate), tf.float64)
+                first = end
+            return sums
+
         @tf.function(input_signature=[batch])
         def score(x):
             return model(x, training=False)
 
-        self.step, self.score = step, score
+        self.steps_of, self.score = steps, score
 
     def start(self):
         """Forget what an earlier training left behind."""
@@ -93,8 +103,9 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     Args:
         model: Keras model with one output unit, a probability; trained in place, from its weights
             and dropout as they are.
-        batches: function from the number of an epoch to an iterable of (x, y): float32 arrays
-            (m, ...) and (m, 1).
+        batches: function from the number of an epoch to an iterable of (x, y, ends): batches one
+            after the other as float32 arrays (m, ...) and (m, 1), and where each ends, the last of
+            them at m. They are copied to the device at once.
         epochs: how many.
         learning_rate: of Adam.
         validation: (x, y) to measure after each epoch, or None.
@@ -111,11 +122,11 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     history = {name: [] for name in names}
     history |= {f"val_{name}": [] for name in names if validation is not None}
     for epoch in tqdm(range(epochs), desc="training", unit="epoch", disable=not progress):
-        sums, count = [], 0
-        for x, y in batches(epoch):
-            sums.append(program.step(x, y, rate))
+        sums, count = np.zeros(3), 0
+        for x, y, ends in batches(epoch):
+            sums += program.steps_of(x, y, ends, rate).numpy()
             count += len(y)
-        means = np.sum([part.numpy() for part in sums], axis=0, dtype=float) / count
+        means = sums / count
         if validation is not None:
             y = validation[1]
             scores = tf.constant(score(model, validation[0])[:, None], tf.float32)
@@ -138,7 +149,7 @@ def score(model, x, *, batch_size=16):
         float64 (n,).
     """
     call, starts = _program(model).score, range(0, len(x), batch_size)
-    batches = (plain(model, x[i : i + batch_size]).astype(np.float32) for i in starts)
+    batches = (as_float32(plain(model, x[i : i + batch_size])) for i in starts)
     return np.concatenate([call(batch).numpy() for batch in batches])[:, 0].astype(np.float64)
 
 

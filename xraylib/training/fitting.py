@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from xraylib.data.arrays import light
+from xraylib.data.arrays import as_float32, light
 from xraylib.data.images import check_images
 from xraylib.models import builders
 from xraylib.training import augmentation, engine, frozen
+
+_AT_ONCE = 2**27  # bytes of images that a training holds beside the set itself
 
 
 def fit(
@@ -142,7 +144,7 @@ def takes_pixels(model):
 
 
 def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=False):
-    """A function from an epoch to its batches, in an order and with draws of its own.
+    """A function from an epoch to its batches, for ``engine.train``; order and draws are its own.
 
     With versions, (n, 1 + draws, ...), an epoch takes another augmented one of each image, while
     there are any left.
@@ -151,23 +153,26 @@ def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=Fal
         numbers = np.tile(np.arange(1, x.shape[1]), (len(x), 1))
         drawn = np.random.default_rng([seed, 1]).permuted(numbers, axis=1)
         drawn = np.tile(drawn, -(-epochs // drawn.shape[1]))
+    image = 4 * int(np.prod(x.shape[1 + versions :]))
+    many = 1 if augment else max(1, _AT_ONCE // (batch_size * image))  # batches at a time
 
     def batches(epoch):
         dealt = _deal(len(labels), batch_size, np.random.default_rng([seed, 0, epoch]))
 
-        def batch(step):
-            chosen = dealt[step]
+        def some(first):
+            sizes = [len(batch) for batch in dealt[first : first + many]]
+            chosen = np.concatenate(dealt[first : first + many])
             part = x[chosen, drawn[chosen, epoch]] if versions else x[chosen]
             if augment:
-                part = augmentation.augment(part, np.random.default_rng([seed, 2, epoch, step]))
-            return part.astype("float32"), labels[chosen]
+                part = augmentation.augment(part, np.random.default_rng([seed, 2, epoch, first]))
+            return as_float32(part), labels[chosen], np.cumsum(sizes, dtype=np.int32)
 
         if not augment:
-            return map(batch, range(len(dealt)))
+            return map(some, range(0, len(dealt), many))
         # Augmented on all cores, ahead of the training.
-        kinds = [tf.float32, tf.float32]
+        kinds = [tf.float32, tf.float32, tf.int32]
         steps = tf.data.Dataset.range(len(dealt)).map(
-            lambda step: tf.numpy_function(batch, [step], kinds), tf.data.AUTOTUNE
+            lambda step: tf.numpy_function(some, [step], kinds), tf.data.AUTOTUNE
         )
         return steps.prefetch(tf.data.AUTOTUNE)
 
