@@ -24,13 +24,15 @@ def assembled(notebook):
         nbformat node; blocks are cells with the tags "records" and "remove-cell".
 
     Raises:
-        ValueError: a block names what no cell binds, or more than one.
+        ValueError: a block names what no cell binds or more than one, or is there twice.
     """
     chapter = nbformat.read(notebook, as_version=4)
     file = notebook.parent / "records" / f"{notebook.stem}.py"
     if not file.exists():
         return chapter
     blocks = re.split(r"^# %% (\w+)\n", file.read_text(), flags=re.M)[1:]
+    if twice := {name for name in blocks[::2] if blocks[::2].count(name) > 1}:
+        raise ValueError(f"{file}: more than one block {sorted(twice)}: join them")
     behind = {}
     for name, source in zip(blocks[::2], blocks[1::2], strict=True):
         cells = [k for k, cell in enumerate(chapter.cells) if name in _bound(cell)]

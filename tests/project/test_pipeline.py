@@ -278,13 +278,22 @@ def test_checked_tables_are_compared_and_only_what_they_rest_on_runs(tmp_path, s
 
 
 def test_what_cannot_be_run_is_named(house):
-    """A chapter whose parameters papermill would silently ignore, and one that is no notebook."""
+    """A chapter whose parameters papermill would silently ignore, one that is no notebook, and two
+    blocks of records for one place."""
     path = house / "notebooks/02_two.ipynb"
     with changed(path, path.read_text().replace('"parameters"', '"parametres"')):
         untagged = make(house, "book")
     with changed(path, "{"):
         broken = make(house, "book")
-    for done, what in ((untagged, "the tag 'parameters'"), (broken, "no notebook")):
+    records = house / "notebooks/records/02_two.py"
+    records.parent.mkdir(exist_ok=True)
+    try:
+        records.write_text("# %% seed\n1\n\n# %% seed\n2\n")
+        twice = make(house, "book")
+    finally:
+        records.unlink()
+    found = (untagged, "the tag 'parameters'"), (broken, "no notebook"), (twice, "join them")
+    for done, what in found:
         assert done.returncode != 0 and "Traceback" not in done.stderr
         assert "FAILED notebooks/02_two.ipynb" in done.stderr and what in done.stderr
 
