@@ -292,10 +292,11 @@ def test_what_cannot_be_run_is_named(house):
         twice = make(house, "book")
     finally:
         records.unlink()
-    found = (untagged, "the tag 'parameters'"), (broken, "no notebook"), (twice, "join them")
-    for done, what in found:
+    cell, block = "notebooks/02_two.ipynb", "notebooks/records/02_two.py"
+    found = (untagged, cell, "the tag 'parameters'"), (broken, cell, "no notebook")
+    for done, where, what in (*found, (twice, block, "join them")):
         assert done.returncode != 0 and "Traceback" not in done.stderr
-        assert "FAILED notebooks/02_two.ipynb" in done.stderr and what in done.stderr
+        assert f"FAILED {where}" in done.stderr and what in done.stderr
 
 
 @pytest.mark.parametrize(
