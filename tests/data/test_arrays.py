@@ -159,3 +159,11 @@ def test_a_sample_of_a_large_set(films):
     assert again.names == data.names and set(data.names) <= set(datasets.load(films).names)
     whole = datasets.load(films, max_images=40)
     assert len(whole) == whole.of == 40
+
+
+def test_halves_are_widened_as_numpy_widens_them():
+    """All 65,536 of them, with what is too small for a normal number, infinity and none."""
+    halves = np.arange(65_536, dtype=np.uint16).view(np.float16).reshape(16, 4, 1024)
+    np.testing.assert_array_equal(arrays.as_float32(halves), halves.astype(np.float32))
+    np.testing.assert_array_equal(arrays.as_float32(halves[::2, 1]), halves[::2, 1].astype("f4"))
+    assert arrays.as_float32(halves).dtype == arrays.as_float32(np.arange(3)).dtype == np.float32

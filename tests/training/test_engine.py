@@ -98,7 +98,7 @@ def test_a_network_starts_anew_without_being_compiled_anew():
     for a, _, c in zip(*ends, strict=True):
         np.testing.assert_allclose(a, c, atol=1e-6)
     assert any(np.abs(a - b).max() > 0.01 for a, b, _ in zip(*ends, strict=True))
-    assert vars(model)["_program"].steps_of.experimental_get_tracing_count() == 1
+    assert vars(model)["_program"].steps.experimental_get_tracing_count() == 1
 
 
 def test_a_layer_frozen_after_a_training_stays_as_it_is():

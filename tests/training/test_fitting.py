@@ -118,7 +118,7 @@ def test_batches_are_shuffled_anew_and_none_is_of_a_single_image(n, sizes):
     assert again == orders[1]
 
 
-def test_a_set_larger_than_memory_is_trained_on_part_by_part(monkeypatch, tmp_path):
+def test_a_set_on_disk_is_trained_on_part_by_part(monkeypatch, tmp_path):
     """With the weights that it gives in one piece."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(22, 7, 7, 64)).astype("float16"), np.arange(22) % 2

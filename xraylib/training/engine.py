@@ -1,7 +1,7 @@
 """A network's steps, compiled once: many trainings of one network in one process.
 
 Of a small training, building and compiling the network takes most, and calling its steps one by one
-most of the rest. Here a network is built and compiled once, and its steps run in one loop; a
+much of the rest. Here a network is built and compiled once, and its steps run in one loop; a
 training starts with weights, dropout and optimiser set anew, and gives what ``keras.Model.fit``
 gives from the same start on the same batches. Chapter 05 (evaluation) trains hundreds of networks
 in this way.
@@ -23,7 +23,7 @@ class _Program:
     def __init__(self, model):
         self.trained = [variable.value for variable in model.trainable_variables]
         self.averages = None  # made by the first training: who only scores needs none
-        self.steps = tf.Variable(0.0, trainable=False)
+        self.taken = tf.Variable(0.0, trainable=False)  # steps
         batch = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         labels, rate = tf.TensorSpec((None, 1), tf.float32), tf.TensorSpec((), tf.float32)
 
@@ -35,8 +35,8 @@ class _Program:
                 losses = keras.losses.binary_crossentropy(y, scores)
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, self.trained)
-            self.steps.assign_add(1.0)
-            powers = {"beta1_power": BETA_1**self.steps, "beta2_power": BETA_2**self.steps}
+            self.taken.assign_add(1.0)
+            powers = {"beta1_power": BETA_1**self.taken, "beta2_power": BETA_2**self.taken}
             settings = powers | {"beta1": BETA_1, "beta2": BETA_2, "epsilon": EPSILON, "lr": rate}
             # One operation a weight; Keras' own takes ten, and most of a small step's time.
             for value, m, v, gradient in zip(self.trained, *self.averages, gradients, strict=True):
@@ -59,11 +59,11 @@ class _Program:
         def score(x):
             return model(x, training=False)
 
-        self.steps_of, self.score = steps, score
+        self.steps, self.score = steps, score
 
     def start(self):
         """Forget what an earlier training left behind."""
-        self.steps.assign(0.0)
+        self.taken.assign(0.0)
         if self.averages is None:
             self.averages = [
                 [tf.Variable(tf.zeros_like(value), trainable=False) for value in self.trained]
@@ -124,7 +124,7 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     for epoch in tqdm(range(epochs), desc="training", unit="epoch", disable=not progress):
         sums, count = np.zeros(3), 0
         for x, y, ends in batches(epoch):
-            sums += program.steps_of(x, y, ends, rate).numpy()
+            sums += program.steps(x, y, ends, rate).numpy()
             count += len(y)
         means = sums / count
         if validation is not None:

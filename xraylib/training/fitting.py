@@ -12,7 +12,7 @@ from xraylib.data.images import check_images
 from xraylib.models import builders
 from xraylib.training import augmentation, engine, frozen
 
-_AT_ONCE = 2**27  # bytes of images that a training holds beside the set itself
+_AT_ONCE = 2**25  # bytes of images, as float32, that go to the device in one piece
 
 
 def fit(
