@@ -1,6 +1,9 @@
 """Networks as scikit-learn classifiers, as cross-validation calls them."""
 
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import joblib
 import numpy as np
@@ -66,3 +69,30 @@ def test_what_a_training_gives_does_not_depend_on_how_many_run_beside_it():
             crossed = cross_validate(network, x, labels, None, seeds=2, folds=3, progress=False)
         found.append(crossed.scores)
     np.testing.assert_array_equal(*found)
+
+
+def test_small_networks_are_trained_on_a_core_also_where_there_is_a_card():
+    # A second processor stands for the card: what says nothing of a device is computed there.
+    script = """
+        import numpy as np
+        import tensorflow as tf
+        from xraylib.models import builders
+        from xraylib.training.classifier import NetworkClassifier, Recipe
+
+        processor = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(processor, two)
+        settings = {"epochs": 1, "batch_size": 2}
+        small = NetworkClassifier(builders.small_network, **settings)
+        whole = Recipe(weights=None, trainable="all", **settings)
+        pixels = np.full((4, 224, 224, 3), 99, "uint8")
+        with tf.device("CPU:1"):
+            for each, X in (small, np.zeros((4, 32, 32, 1), "float32")), (whole, pixels):
+                model, _ = each.fit(X, np.arange(4) % 2)._network(X.shape)
+                program = vars(model)["_program"]
+                held = [v.value for v in model.variables] + program.averages[0]
+                print(*sorted({v.device[-5:] for v in held}), each.predict(X).shape)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["CPU:0 (4,)", "CPU:1 (4,)"], done.stderr[-2000:]

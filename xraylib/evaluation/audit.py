@@ -197,10 +197,12 @@ def _beside(data):
 
 def _features(data, store, progress):
     from xraylib.models.backbones import efficientnet_lite0  # here, because it brings TensorFlow
+    from xraylib.models.builders import best_precision
     from xraylib.training import frozen
 
+    backbone = efficientnet_lite0(dtype=best_precision("efficientnet_lite0", frozen=True))
     square = datasets.at_size(data.images, data.table, 224, "bilinear", store=store)
-    return frozen.averaged(efficientnet_lite0(), square, store=store, progress=progress)
+    return frozen.averaged(backbone, square, store=store, progress=progress)
 
 
 def _suspect(data, kind, what, X):

@@ -296,6 +296,8 @@ def _train(job):
         # TensorFlow reads this when it starts, and knows nothing of joblib's own limit.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+        # A graphics card is shared: the first worker must not take its whole memory.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
         return keep(*fold)
     except Exception as error:  # a model raises whatever its parts raise

@@ -129,20 +129,30 @@ def report_network(
     return model
 
 
-def best_precision(backbone):
+def on_card():
+    """Whether Keras computes on a graphics card, True or False."""
+    return not keras.distribution.list_devices()[0].lower().startswith("cpu")
+
+
+def best_precision(backbone, *, frozen=False):
     """Name of the fastest dtype policy in which this machine computes a backbone.
 
     Args:
         backbone: its name.
+        frozen: whether it is not trained.
 
     Returns:
-        "mixed_bfloat16" on a GPU of compute capability 8.0 and up, and for Inception V3 on a
-        processor with bfloat16 instructions (AVX-512 BF16, AMX); otherwise "float32". The
-        depthwise convolutions of EfficientNet-Lite0 run slower in bfloat16 on a processor.
+        On a GPU "mixed_float16" if frozen, else "mixed_bfloat16" from compute capability 8.0 on;
+        for Inception V3 "mixed_bfloat16" on a processor with its instructions (AVX-512 BF16, AMX);
+        otherwise "float32". Features of EfficientNet-Lite0 come as fast in bfloat16, but twenty
+        times less exact; its depthwise convolutions are slower in it on a processor. What was
+        measured on a card is in ``results/card.json``.
     """
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
+    if gpus and frozen:
+        return "mixed_float16"
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         fast = details.get("compute_capability", (0, 0)) >= (8, 0)

@@ -5,9 +5,11 @@ other folds, with other seeds. What is built and compiled for one training serve
 the process.
 """
 
+import contextlib
 import functools
 import inspect
 
+import keras
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -36,6 +38,10 @@ def _backbone(recipe, seed):
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """A network of :mod:`xraylib.models.builders` as a scikit-learn classifier of two classes.
 
+    It is trained on a core of the processor, also where there is a graphics card: of small networks
+    as many are trained there as there are cores, and each repeats exactly. For a network that fills
+    a card, set ``device`` to None in a class of your own.
+
     Args:
         build: function of a seed that returns a Keras model; one that can be imported, such as
             ``builders.pca_network``, so that other processes find it.
@@ -49,6 +55,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """
 
     takes_on_disk = True  # rows of an arrays.OnDisk, batch by batch
+    device = "cpu:0"  # as keras.device takes it; None: where Keras would compute
 
     def __init__(self, build, *, epochs=20, batch_size=5, learning_rate=1e-4, random_state=0):
         self.build = build
@@ -56,6 +63,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
+
+    def _placed(self):
+        return keras.device(self.device) if self.device else contextlib.nullcontext()
 
     def _network(self, shape):
         """The network that takes X of this shape, and what it starts with."""
@@ -76,25 +86,27 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             ValueError: bad input, see :func:`xraylib.training.fitting.fit`.
         """
         X = light(X)
-        model, start = self._network(X.shape)
-        model.set_weights(start)
-        initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
-        settings = ("epochs", "batch_size", "learning_rate")
-        self.history_ = fitting.fit(
-            model, X, y, validation=validation, seed=self.random_state, progress=False,
-            **{name: getattr(self, name) for name in settings},
-        )  # fmt: skip
-        if getattr(self, "settle", False):
-            fitting.settle(model, X, seed=self.random_state)
+        with self._placed():
+            model, start = self._network(X.shape)
+            model.set_weights(start)
+            initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
+            settings = ("epochs", "batch_size", "learning_rate")
+            self.history_ = fitting.fit(
+                model, X, y, validation=validation, seed=self.random_state, progress=False,
+                **{name: getattr(self, name) for name in settings},
+            )  # fmt: skip
+            if getattr(self, "settle", False):
+                fitting.settle(model, X, seed=self.random_state)
         self.weights_, self.classes_ = model.get_weights(), np.array([0, 1])
         return self
 
     def predict_proba(self, X):
         """Scores of both classes, float64 (n, 2) in 0..1; of versions the plain one's."""
         X = light(X)
-        model, _ = self._network(X.shape)
-        model.set_weights(self.weights_)
-        scores = fitting.predict(model, X)
+        with self._placed():
+            model, _ = self._network(X.shape)
+            model.set_weights(self.weights_)
+            scores = fitting.predict(model, X)
         return np.stack([1 - scores, scores], axis=1)
 
     def predict(self, X):
@@ -104,6 +116,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
 class Recipe(NetworkClassifier):
     """The report's network (section 4) with all its settings, on what :meth:`prepare` makes.
+
+    Where every layer is trained, a graphics card does it if there is one.
 
     Args:
         backbone, weights, scaling, trainable, dtype: see
@@ -132,6 +146,10 @@ class Recipe(NetworkClassifier):
         for name in inspect.signature(type(self)).parameters:
             setattr(self, name, given[name])
 
+    @property
+    def device(self):
+        return None if self.trainable == "all" else super().device
+
     def network(self):
         """(model, start): the whole network, one a process for these settings, and its weights as
         they were when it was built; its backbone as it is used here."""
@@ -139,7 +157,7 @@ class Recipe(NetworkClassifier):
         settings = tuple((name, getattr(self, name)) for name in names)
         return _built(builders.report_network, settings)
 
-    def prepare(self, images, *, draws=10, seed=0, batch_size=16, store=None):
+    def prepare(self, images, *, draws=10, seed=0, batch_size=None, store=None):
         """What the network is trained on, made once for all folds and seeds.
 
         Args:

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from xraylib.data import arrays
 from xraylib.data.images import check_images
-from xraylib.models.builders import part
+from xraylib.models.builders import on_card, part
 from xraylib.training import augmentation
 
 
-def features(model, images, *, draws=0, batch_size=16, seed=0, store=None, progress=True):
+def features(model, images, *, draws=0, batch_size=None, seed=0, store=None, progress=True):
     """The last map of a backbone, of images and of augmented versions of them.
 
     Args:
@@ -27,7 +27,7 @@ def features(model, images, *, draws=0, batch_size=16, seed=0, store=None, progr
         images: (n, size, size, 3), 0..255, of the model's own size; an array, or
             :class:`xraylib.data.arrays.OnDisk`.
         draws: the number of augmented versions of each image besides the plain one.
-        batch_size: images a call; a graphics card takes 64 and more.
+        batch_size: images a call; None: 64 on a graphics card, otherwise 16.
         seed: of the augmentation; each image has draws of its own, whatever the batches.
         store: folder to keep the features in, see :func:`xraylib.data.arrays.filled`, for sets that
             do not fit into memory. They are known by images, weights, precision, draws and seed.
@@ -42,12 +42,13 @@ def features(model, images, *, draws=0, batch_size=16, seed=0, store=None, progr
         ValueError: images of another shape or range.
         OSError: the store's disk has not enough room.
     """
-    work = functools.partial(_rows, model, images, draws, seed, min(batch_size, len(images)))
+    size = _size(batch_size, images)
+    work = functools.partial(_rows, _backbone, model, images, draws, seed, size)
     shape = (1 + draws,) * bool(draws) + _backbone(model).output_shape[1:]
-    return _computed(work, model, images, shape, (draws, seed), batch_size, store, progress)
+    return _computed(work, model, images, shape, (draws, seed), size, store, progress)
 
 
-def averaged(model, images, *, batch_size=16, store=None, progress=False):
+def averaged(model, images, *, batch_size=None, store=None, progress=False):
     """A backbone's last map of each image, averaged over the map: where it was found is lost.
 
     Args:
@@ -60,9 +61,14 @@ def averaged(model, images, *, batch_size=16, store=None, progress=False):
     Returns:
         float16 (n, channels); of EfficientNet-Lite0 (n, 1280), 0..6.
     """
-    work = functools.partial(_averages, model, images, min(batch_size, len(images)))
+    size = _size(batch_size, images)
+    work = functools.partial(_rows, _averaging, model, images, 0, 0, size)
     shape = _backbone(model).output_shape[-1:]
-    return _computed(work, model, images, shape, "averaged", batch_size, store, progress)
+    return _computed(work, model, images, shape, "averaged", size, store, progress)
+
+
+def _size(batch_size, images):
+    return min(batch_size or (64 if on_card() else 16), len(images))
 
 
 def _computed(work, model, images, shape, settings, batch_size, store, progress):
@@ -100,10 +106,22 @@ def _backbone(model):
     return backbone
 
 
-def _rows(model, images, draws, seed, size, rows):
-    """The features of some rows, float32; the backbone sees batches of one size alone."""
+def _averaging(model):
+    """A backbone with the mean of its last map behind it, of a map rounded as whole ones are kept;
+    made once."""
     backbone = _backbone(model)
-    batch = check_images(images[rows.start : rows.stop], backbone.input_shape[1])
+    kept = vars(backbone)  # not setattr: Keras would track and save it
+    if "_averaging" not in kept:
+        rounded = keras.ops.cast(keras.ops.cast(backbone.output, "float16"), "float32")
+        kept["_averaging"] = keras.Model(backbone.input, keras.ops.mean(rounded, axis=(1, 2)))
+        kept["_averaging"].jit_compile = backbone.jit_compile
+    return kept["_averaging"]
+
+
+def _rows(network_of, model, images, draws, seed, size, rows):
+    """What a network gives of some rows, float32; it sees batches of one size alone."""
+    network = network_of(model)
+    batch = check_images(images[rows.start : rows.stop], network.input_shape[1])
     versions = [batch]
     if draws:
         shape = batch.shape[1:3]
@@ -113,11 +131,5 @@ def _rows(model, images, draws, seed, size, rows):
         ]
         versions += [augmentation.apply(batch, each) for each in np.stack(matrices, axis=1)]
     full = [np.resize(version, (size, *version.shape[1:])) for version in versions]
-    maps = np.stack([backbone.predict_on_batch(each)[: len(batch)] for each in full], axis=1)
+    maps = np.stack([network.predict_on_batch(each)[: len(batch)] for each in full], axis=1)
     return maps if draws else maps[:, 0]
-
-
-def _averages(model, images, size, rows):
-    # As float16, as whole maps are kept.
-    maps = _rows(model, images, 0, 0, size, rows).astype("float16")
-    return maps.mean(axis=(1, 2), dtype="float32")
