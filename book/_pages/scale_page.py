@@ -63,14 +63,46 @@ Kept are the films at 224 × 224 pixels, 150 kB each, and their averaged feature
 Reading, features and folds are batches that know nothing of each other. Inside \
 `joblib.parallel_config("dask")` the workers of a Dask cluster take them: each reads and writes \
 its rows on the disk that they share, and only paths travel. A worker that dies takes one batch \
-with it, which is computed again; a test does so with two processes, one of which is killed. What \
-a graphics card gains was not measured: features are the stage for it, with a `batch_size` of 64 \
-and more.
+with it, which is computed again; a test does so with two processes, one of which is killed.
+"""
+CARD = """
+## What a graphics card gains
+
+Measured once on one {card} with {cores} processor cores beside it ({date}, TensorFlow \
+{tensorflow}, JAX {jax}, state {commit}). Nothing is repeated here, and another card will differ.
+
+**Features** of EfficientNet-Lite0, averaged. The last column is the largest difference of a \
+feature from those of the first row on the same framework; the largest feature is {largest:.1f}. \
+Images were checked and features averaged by the processor then, for which the card presumably \
+waited: they are averaged on the card now, which was not measured.
+
+| Keras on | precision | images a batch | images a second | largest difference |
+|---|---|--:|--:|--:|
+{features}
+So on a card `averaged` takes {batch} images a batch, and the audit half precision \
+(`mixed_float16`). At the rate of the fastest row, {far} films are {far_time}, once they are read. \
+`float32` on such a card rounds the factors of a product to ten bits (TF32) unless TensorFlow is \
+told otherwise.
+
+**Every layer of Inception V3**, from random weights:
+
+| | precision | images a second |
+|---|---|--:|
+{whole}
+**A fold of a small network**, 60 images and 20 epochs, with as many trainings side by side on the \
+card as there are workers:
+
+| network | workers | seconds a fold |
+|---|--:|--:|
+{folds}
+These trainings are too small to fill a card, and the same training with the same seed gave other \
+scores on it (by up to {again:.2f}). `NetworkClassifier` therefore trains on the cores of the \
+processor, one training a core; networks of which every layer is trained stay on the card.
 """
 
 
-def page(scale):
-    """Markdown of the page, and the figure as SVG, from ``results/scale.json``."""
+def page(scale, card=None):
+    """Markdown of the page, and the figure as SVG, from ``scale.json`` and ``card.json``."""
     rows, about = scale["rows"], scale["about"]
     sizes = sorted({row["n"] for row in rows})
     seconds, memory = (
@@ -93,7 +125,30 @@ def page(scale):
         cells = [f"{memory[stage, n]:,}" if (stage, n) in memory else "" for n in sizes]
         text += f"| {what} | {' | '.join(cells)} |\n"
     text += DISK.format(disk=f"{FAR * (224 * 224 * 3 + 2560) / 1e9:.0f} GB", far=f"{FAR:,}")
+    if card:
+        text += _on_card(card)
     return text, _figure(sizes, far, seconds, memory, powers)
+
+
+def _on_card(card):
+    fastest = max(row["images_a_second"] for row in card["features"])
+    return CARD.format(
+        **card["about"],
+        largest=card["largest_feature"],
+        features=_rows(card["features"], "backend", "precision", "batch", "images_a_second", "off"),
+        batch=64,
+        far=f"{FAR:,}",
+        far_time=_time(FAR / fastest),
+        whole=_rows(card["inception_v3"], "what", "precision", "images_a_second"),
+        folds=_rows(card["folds"], "network", "workers", "seconds"),
+        again=card["same_training_again"],
+    )
+
+
+def _rows(rows, *columns):
+    named = {"tensorflow": "TensorFlow", "jax": "JAX", 0.0: "0"}
+    cells = [[named.get(row[c], f"{row[c]}") for c in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def _listed(words):

@@ -47,7 +47,7 @@ def pages(run, results, films=None):
         "cover.md": cover.caption(measured["records"]),
     }
     if scale := _beside(results, "scale"):
-        found["scale.md"], found["scale.svg"] = scale_page.page(scale)
+        found["scale.md"], found["scale.svg"] = scale_page.page(scale, _beside(results, "card"))
     found |= tour_page.page(measured["records"])
     for name, notebook in chapters.items():
         try:

@@ -223,3 +223,12 @@ def test_what_a_large_set_costs_is_measured_or_marked(tmp_path):
         "1.00",
     ]
     assert "75, 750 and 7,500 films" in text and figure.lstrip().startswith("<?xml")
+
+
+def test_what_a_card_gains_is_what_was_measured_on_it():
+    scale, card = (json.loads((ROOT / f"results/{name}.json").read_text())
+                   for name in ("scale", "card"))  # fmt: skip
+    text, _ = scale_page.page(scale, card)
+    for row in card["features"] + card["inception_v3"]:
+        assert f"| {row['images_a_second']} |" in text
+    assert f"one {card['about']['card']}" in text and "card" not in scale_page.page(scale)[0][-200:]
