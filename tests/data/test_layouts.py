@@ -322,6 +322,64 @@ def test_mimic(tmp_path):
     assert "1 lines of the table name what is not here: 59999999" in notes
 
 
+@pytest.fixture
+def open_i(tmp_path):
+    """The films of Indiana University as they are on Kaggle: files in one table, in another what
+    the report of each examination says; a column of prose has the name of one of labels."""
+    files = [f"{uid}_IM-{uid:04d}-{view}001.dcm.png" for uid in (1, 2, 3, 10) for view in (1, 2)]
+    put(tmp_path, *(f"images/images_normalized/{file}" for file in files))
+    pd.DataFrame(
+        {
+            "uid": [int(file.split("_")[0]) for file in files],
+            "filename": files,
+            "projection": ["Frontal", "Lateral"] * 4,
+        }
+    ).to_csv(tmp_path / "indiana_projections.csv", index=False)
+    pd.DataFrame(
+        {
+            "uid": [1, 2, 3, 10, 11],
+            "MeSH": ["normal", "Cardiomegaly/borderline;Pulmonary Artery/enlarged", "normal",
+                     "Cardiomegaly/mild", "normal"],
+            "Problems": ["normal", "Cardiomegaly;Pulmonary Artery", "normal", "Cardiomegaly",
+                         "normal"],
+            "findings": ["The size of heart and mediastinum is within normal limits."] * 5,
+        }
+    ).to_csv(tmp_path / "indiana_reports.csv", index=False)  # fmt: skip
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", [{}, {"columns": {"label": "Problems"}},
+                                   {"table": "indiana_projections.csv"}])  # fmt: skip
+def test_files_in_one_table_and_labels_in_another(open_i, named):
+    _, rows, notes = layouts.read(open_i, positive="Cardiomegaly", negative="normal", **named)
+    assert rows.person.tolist() == ["10", "10", "1", "1", "2", "2", "3", "3"]
+    assert rows.label.tolist() == [1, 1, 0, 0, 1, 1, 0, 0]
+    assert rows.projection.tolist() == ["Frontal", "Lateral"] * 4
+    assert any("joined by 'uid': files in 'filename', labels in 'Problems'" in n for n in notes)
+
+
+def test_a_column_that_is_missing_is_named(open_i):
+    for what in ("label", "person", "file"):
+        with pytest.raises(DatasetError, match=f"--{what}: expected a column .* got 'who'"):
+            layouts.read(open_i, columns={what: "who"})
+
+
+def test_a_table_of_splits(tmp_path):
+    put(tmp_path, *(f"films/{i}.png" for i in range(6)))
+    splits = ["train", "Train", "validate", "test", "test", "train"]
+    pd.DataFrame(
+        {"image": range(6), "finding": ["ill", "well"] * 3, "split": splits}
+    ).to_csv(tmp_path / "table.csv", index=False)  # fmt: skip
+    _, rows, _ = layouts.read(tmp_path, positive="ill")
+    assert rows.split.tolist() == ["train", "train", "val", "test", "test", "train"]
+    # What is no split stays a column of the table.
+    pd.DataFrame(
+        {"image": range(6), "finding": ["ill", "well"] * 3, "set": list("abcabc")}
+    ).to_csv(tmp_path / "table.csv", index=False)  # fmt: skip
+    _, rows, _ = layouts.read(tmp_path, positive="ill")
+    assert set(rows.split) == {""} and rows["set"].tolist() == list("abcabc")
+
+
 def test_a_table_of_people(tmp_path):
     put(tmp_path, "films/anna/1.png", "films/anna/2.png", "films/berta/1.png", "films/cleo/1.png")
     table = pd.DataFrame({"who": ["Anna", "Berta", "Cleo"], "diagnosis": ["ill", "well", "ill"]})

@@ -5,6 +5,7 @@ folders, or a table, tell. Nothing is opened but tables and .npz files.
 """
 
 import ast
+import itertools
 import os
 import re
 import shlex
@@ -28,7 +29,8 @@ BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls
           ".ipynb", ".db"}  # fmt: skip
 TABLES = (".csv", ".tsv", ".csv.gz")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-          "dev": "val", "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+          "validate": "val", "dev": "val", "test": "test", "testing": "test",
+          "eval": "test"}  # fmt: skip
 # Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
 GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
            "xray", "xrays", "data", "dataset", "set", "stage", "part", "batch", "all"}  # fmt: skip
@@ -51,9 +53,10 @@ NEGATIVE = {"normal", "normals", "healthy", "negative", "neg", "control", "contr
 STEMS = (r"NORMAL2-IM-\d+|IM-\d+|person\d+", r"^\D*\d+(?=[_. -])", r"^.+(?=[_ -]\d+$)")
 # Headers as the publishers of large sets write them, in small letters without signs.
 LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
-         "target", "diagnosis", "finding label", "category")  # fmt: skip
+         "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
 WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
        "case id", "pid")  # fmt: skip
+SPLIT = ("split", "dataset split", "subset", "set", "partition")
 
 
 def read(
@@ -165,8 +168,14 @@ def _understood(folder, files, table, columns, named, label):
     if not asked and (len(names) == 2 or named in names):
         return _without(by_folder, ~classes, "they are in no class's folder", notes)
     found = _tables(folder, files, table)
-    read = {path: _by_table(folder, each, files, columns) for path, each in found.items()}
-    read = {path: each for path, each in read.items() if each is not None}
+    read = _read(folder, {path: (each, columns) for path, each in found.items()}, files)
+    if not read and (asked or len(found) > 1):
+        joined = _joined(found | _tables(folder, files, None), files)
+        read = _read(
+            folder,
+            {path: (each, {"person": who} | columns) for path, (each, who) in joined.items()},
+            files,
+        )
     if read:
         # Most images first; then the one that needs no further question.
         best = max(
@@ -175,6 +184,13 @@ def _understood(folder, files, table, columns, named, label):
         rows, more = read[best]
         return rows, [f"labels are from the table {best}: {more[0]}", *more[1:]]
     if asked:
+        headers = {column for each in found.values() for column in each}
+        for what, name in columns.items():
+            if name not in headers:
+                raise DatasetError(
+                    f"--{what}: expected a column of the table, one of {few(sorted(headers), 20)}; "
+                    f"got {name!r}"
+                )
         known = [f"{path}: {few(each.columns, 8)}" for path, each in found.items()]
         raise DatasetError(
             f"{folder}: expected a table with a column of file names that are here and one of "
@@ -374,14 +390,43 @@ def _tables(folder, files, table):
     return found
 
 
+def _joined(tables, files):
+    """Tables that name files, each with what another says of them, such as of a study.
+
+    Which line of the other belongs to a line, a column of both says whose values the other has once
+    each. With it the column that is a person: where none is named, that one, since what one line
+    describes is of one person.
+    """
+    places, found = _places(files), {}
+    for (name, table), (other, more) in itertools.permutations(tables.items(), 2):
+        if not any(table[column].map(lambda cell: _place(cell, places)).any() for column in table):
+            continue
+        plain = {_plain(header): header for header in table}
+        more = more.rename(columns=lambda header, plain=plain: plain.get(_plain(header), header))
+        keys = (c for c in more if c in table and more[c].is_unique)
+        key = max(keys, key=lambda c, t=table, m=more: t[c].isin(m[c]).sum(), default=None)
+        if key is not None and table[key].isin(more[key]).any():
+            whole = table.merge(more[[key, *(c for c in more if c not in table)]], "left", key)
+            who = next((whole[c].name for n in WHO for c in whole if _plain(c) == n), key)
+            found[f"{name} with {other}, joined by {key!r}"] = whole.fillna(""), who
+    return found
+
+
+def _read(folder, tables, files):
+    """(rows, notes) of each table, given with its columns' names, that has them, files and labels.
+
+    tables: {name: (DataFrame, {what: column})}.
+    """
+    read = {
+        path: _by_table(folder, table, files, columns)
+        for path, (table, columns) in tables.items()
+        if set(columns.values()) <= set(table)
+    }
+    return {path: each for path, each in read.items() if each is not None}
+
+
 def _by_table(folder, table, files, columns):
     """(rows, notes) of a table, or None where it has no file names or no labels."""
-    for what, name in columns.items():
-        if name not in table and not (what == "person" and name):
-            known = few(table.columns, 20)
-            raise DatasetError(
-                f"--{what}: expected a column of the table, one of {known}; got {name!r}"
-            )
     places = _places(files)
     candidates = [columns["file"]] if "file" in columns else list(table)
     resolved = {name: table[name].map(lambda cell: _place(cell, places)) for name in candidates}
@@ -397,8 +442,9 @@ def _by_table(folder, table, files, columns):
     notes = []
     plain = {_plain(header): header for header in table}
     label = columns.get("label") or next(
-        (plain[n] for n in LABEL if n in plain and plain[n] != name), None
-    )
+        (plain[n] for n in LABEL
+         if n in plain and plain[n] != name and not _is_prose(table[plain[n]])), None
+    )  # fmt: skip
     who = columns.get("person") or next((plain[n] for n in WHO if n in plain), None)
     findings = [] if label else [c for c in table if c not in (name, who) and _is_finding(table[c])]
     if not label and not findings:
@@ -413,11 +459,15 @@ def _by_table(folder, table, files, columns):
                             for row in marks.to_numpy()], index=table.index)  # fmt: skip
         labels = labels.map(lambda found: found or frozenset({""}))
         what = f"a column for each of {few(findings)}"
-    rest = [c for c in table if c not in (name, label, who, *findings) and _plain(c) not in _OURS]
+    split = next((plain[n] for n in SPLIT if n in plain and _is_split(table[plain[n]])), None)
+    used = {name, label, who, split, *findings}
+    rest = [c for c in table if c not in used and _plain(c) not in _OURS]
     rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
     by_folder, _ = _by_folder(folder, files)
     if who:
         rows["person"] = table[who].str.strip()
+    if split is not None:
+        rows["split"] = table[split].str.strip().str.lower().map(SPLITS)
     rows = rows.join(table[rest].rename(columns=_plain))[file.notna()]
     lacking = int(file.isna().sum())
     # Several lines of a file, such as one a box, are taken together.
@@ -425,7 +475,8 @@ def _by_table(folder, table, files, columns):
     every["labels"] = lambda sets: frozenset().union(*sets)
     rows = rows.groupby("file", sort=True).agg(every).reset_index()
     by_folder = by_folder.set_index("file").loc[rows.file]
-    rows["split"] = by_folder.split.to_numpy()
+    if split is None:
+        rows["split"] = by_folder.split.to_numpy()
     if not who:
         people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
         rows["person"] = [found[-1] if found else "" for found in people]
@@ -462,6 +513,17 @@ def _of_folders(table, files, candidates):
 
 _BELOW = "files below a folder"
 _OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
+
+
+def _is_split(column):
+    values = set(column.str.strip().str.lower())
+    return values <= SPLITS.keys() and "train" in map(SPLITS.get, values)
+
+
+def _is_prose(column):
+    """Whether a column is what a report says, under the name of a column of labels."""
+    lengths = [len(name) for cell in column.unique() for name in _findings(cell)]
+    return bool(lengths) and np.median(lengths) > 40
 
 
 def _is_finding(column):
