@@ -64,7 +64,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const inside = table.closest(".pst-scrollable-table-container, .scroll");
     if (!inside) box(table, "Table");
   });
-  article.querySelectorAll("figure img").forEach((image) => {
+  article.querySelectorAll("figure > img").forEach((image) => {
     box(image, "Figure");
     // What is hardly wider than a phone shrinks; what is wider keeps a size that can be read.
     const fit = () => image.classList.toggle("narrow", image.naturalWidth <= 520);

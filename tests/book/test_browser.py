@@ -1,10 +1,12 @@
 """The rendered book in a real browser, opened from the disk: what a reader meets."""
 
+import io
 import re
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -211,11 +213,54 @@ def test_solutions_wait_until_they_are_asked_for(open_page, page):
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_a_wide_figure_can_be_scrolled_by_keyboard_on_a_phone(open_page, page):
     tab = open_page(page, viewport={"width": 390, "height": 844})
-    wide = tab.locator("figure .scroll[tabindex='0']")
-    assert wide.count() > 0
-    wide.first.focus()
-    tab.keyboard.press("ArrowRight")
-    tab.wait_for_function("document.activeElement.scrollLeft > 0")
+    for figure in tab.locator("figure:has(.scroll[tabindex='0'])").all():
+        figure.locator(".scroll").focus()
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_on_a_phone_the_panels_of_a_wide_figure_stand_one_below_the_other(open_page, page):
+    tab = open_page(page, viewport={"width": 390, "height": 844})
+    figures = tab.locator("figure:has(.panels)").all()
+    assert figures
+    for figure in figures:
+        rows = figure.locator(".panels > div")
+        boxes = [row.bounding_box() for row in rows.all()]
+        ends = [box["y"] + box["height"] for box in boxes]
+        assert all(end <= box["y"] for end, box in zip(ends, boxes[1:], strict=False))
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+        assert len(boxes) > 1 and figure.locator("> .scroll").is_hidden()
+    # Where there is room the figure is whole, and only there: nobody meets it twice.
+    tab.set_viewport_size({"width": 1200, "height": 900})
+    for figure in figures:
+        assert figure.locator(".panels").is_hidden() and figure.locator("> .scroll").is_visible()
+
+
+def test_a_view_of_a_panel_shows_what_the_figure_shows_there(open_page):
+    """The browser takes the box from the address; where it did not, all would be the whole."""
+    from PIL import Image, ImageChops
+
+    def picture(locator, width):
+        seen = Image.open(io.BytesIO(locator.screenshot())).convert("L")
+        return seen.resize((width, width * seen.height // seen.width))
+
+    tab = open_page("chapters/01_theory.html", viewport={"width": 390, "height": 2000})
+    views = tab.locator("#fig-losses .panels img")
+    boxes = [list(map(float, re.findall(r"[\d.]+", view.get_attribute("src").split("viewBox")[1])))
+             for view in views.all()]  # fmt: skip
+    alone = [picture(view, 200) for view in views.all()]
+    tab.set_viewport_size({"width": 1200, "height": 2000})
+    whole = tab.locator("#fig-losses .scroll > img")
+    natural = whole.evaluate("image => image.naturalWidth") * 3 / 4  # points
+    seen = Image.open(io.BytesIO(whole.screenshot())).convert("L")
+    scale = seen.width / natural
+    for (x, y, width, height), view in zip(boxes, alone, strict=True):
+        edges = tuple(round(scale * v) for v in (x, y, x + width, y + height))
+        there = seen.crop(edges).resize(view.size)
+        apart = ImageChops.difference(view, there)
+        assert np.mean(apart) < 8, np.mean(apart)
+    assert np.mean(ImageChops.difference(alone[0], alone[1].resize(alone[0].size))) > 12
 
 
 def test_a_term_leads_to_the_glossary_and_the_index_back(open_page):
