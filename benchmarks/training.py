@@ -36,22 +36,23 @@ def _in_turns(ways, rounds=2):
     return np.min(times, axis=0)
 
 
-def _peak(size=2048):
+def _peak(dtype="float32", size=2048):
     """Operations a second of a product of two matrices on all cores."""
-    a = tf.random.normal((size, size))
+    a = tf.cast(tf.random.normal((size, size)), dtype)
     best = min(_seconds(lambda: tf.matmul(a, a).numpy()) for _ in range(5))
     return 2 * size**3 / best
 
 
-def _operations(model):
-    """Of one training step, an image: forward, and gradients of kernels and of inputs."""
+def _operations(model, forward=False):
+    """Of one training step, an image: forward, and gradients of kernels and of inputs; or forward
+    alone."""
     total = 0
     for k, layer in enumerate(layer for layer in model.layers if hasattr(layer, "kernel")):
         places = np.prod(layer.output.shape[1:-1]) if len(layer.output.shape) > 2 else 1
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         products = np.prod(layer.kernel.shape) * places
         times = (1 + layer.trainable) * 2 + 2 * (layer.trainable and k > 0 and not depthwise)
-        total += float(products * times)
+        total += float(products * (2 if forward else times))
     return total
 
 
@@ -147,7 +148,8 @@ def _whole(peak, n=10):
 
 def _precisions(n=10):
     """A training step and inference of both networks in two precisions."""
-    print("\nBoth networks, images a second; bfloat16 against float32")
+    print("\nBoth networks, images a second; bfloat16 against float32, each with its own peak")
+    peaks = {dtype: _peak(dtype) for dtype in ("float32", "bfloat16")}
     for backbone, (_, size) in BACKBONES.items():
         x, y = np.full((n, size, size, 3), 99, "float32"), np.tile([[0.0], [1.0]], (n // 2, 1))
         batches = [(x, y.astype("float32"), np.arange(5, n + 1, 5, np.int32))]
@@ -163,10 +165,13 @@ def _precisions(n=10):
             for way in ways:
                 way()  # compiles
             seconds = _in_turns(ways)
-            for dtype, needed in zip(("float32", "bfloat16"), seconds, strict=True):
+            work = _operations(networks[0], what == "inference") * n
+            for (dtype, peak), needed in zip(peaks.items(), seconds, strict=True):
                 name = f"{backbone}, {what}, {dtype}"
+                share = f"{100 * work / needed / peak:.0f} % of peak"
                 ratio = seconds[0] / needed
-                print(f"  {name:<50}{n / needed:9.1f} images/s{'':>7}{ratio:7.1f} ×", flush=True)
+                row = f"  {name:<42}{n / needed:9.1f} images/s  {share:>12}  {ratio:7.1f} ×"
+                print(row, flush=True)
 
 
 def run():
