@@ -44,33 +44,63 @@ def parts(svg):
         for clip in root.iter(f"{SVG}clipPath")
         if clip.find(f"{SVG}rect") is not None
     }
-    groups = [g for g in figure if not g.get("id", "").startswith("patch")]
-    boxes = np.array([box for g in groups if (box := _box(g, np.eye(3), clips)) is not None])
-    if width < NARROW or len(boxes) < 2:
+    drawn = {g: _box(g, np.eye(3), clips) for g in figure if g.get("id") != "patch_1"}
+    axes = {g: box for g, box in drawn.items() if g.get("id", "").startswith("axes")}
+    boxes = np.array([box for box in axes.values() if box is not None])
+    as_text = next(root.iter(f"{SVG}text"), None) is not None  # of no known size here
+    if width < NARROW or len(boxes) < 2 or as_text:
         return []
-    found = np.array([_around(each) for each in _cut(boxes, 0)])
+    found = [_around(each) for each in _cut(boxes, 0)]
+    if len(found) < 2:
+        return []
+    # A legend, or a title of them all.
+    others = [box for group, box in drawn.items() if group not in axes and box is not None]
+    placed = all([_place(box, found) for box in others])
+    found = np.array(found)
+    if not placed or (found[:, 2] - found[:, 0]).max() > 0.8 * width:
+        return []
     low = np.maximum(found[:, :2] - MARGIN, 0)
     high = np.minimum(found[:, 2:] + MARGIN, [width, height])
-    if len(found) < 2 or (high - low)[:, 0].max() > 0.8 * width:
-        return []
-    # The frame of a panel is its ground: without what stands around it.
-    frames = [_box(g[0], np.eye(3), clips) for g in groups if g.get("id", "").startswith("axes")]
+    frames = [_box(g[0], np.eye(3), clips) for g in axes if len(g)]  # a panel's ground
     frames = np.array([frame for frame in frames if frame is not None]).reshape(-1, 4)
-    starts = [_start(frames, *each) for each in np.hstack([low, high])]
-    shared = [[low[0, 0], each[0], starts[0] - low[0, 0], each[1] - each[0]]
-              for each in zip(low[:, 1], high[:, 1], strict=True)]  # fmt: skip
-    views = np.hstack([low, high - low]).tolist()
-    return [
-        [strip, view] if 0 < k and starts[k] - low[k, 0] < LABELS < starts[0] - low[0, 0]
-        and abs(low[k, 1] - low[0, 1]) < 8 else [view]
-        for k, (strip, view) in enumerate(zip(shared, views, strict=True))
-    ]  # fmt: skip
+    return _with_numbers(low, high, frames)
 
 
-def _start(frames, x0, y0, x1, y1):
-    """Where the first frame in a box begins; the box's end where there is none."""
-    inside = frames[(frames[:, 0] >= x0 - 1) & (frames[:, 2] <= x1 + 1) & (frames[:, 1] >= y0 - 1)]
-    return min(inside[:, 0], default=x1)
+def _place(box, parts):
+    """Put what belongs to no panel into the part that it stands above or below, or before or behind
+    all others; False where it stands between them."""
+    for k, part in enumerate(parts):
+        if part[0] - 2 <= box[0] and box[2] <= part[2] + 2:
+            parts[k] = _around(np.array([part, box]))
+            return True
+    top, bottom = min(part[1] for part in parts), max(part[3] for part in parts)
+    if box[3] <= top + 6:
+        parts.insert(0, box)
+        return True
+    parts.append(box)
+    return box[1] >= bottom - 6
+
+
+def _with_numbers(low, high, frames):
+    """Parts as lists of boxes; none where one lacks numbers that it shares with another below."""
+    found, first, columns = [], None, []
+    for (x0, y0), (x1, y1) in zip(low, high, strict=True):
+        inside = (frames[:, :2] >= [x0 - 1, y0 - 1]) & (frames[:, 2:] <= [x1 + 1, y1 + 1])
+        own = frames[inside.all(axis=1)]
+        view = [x0, y0, x1 - x0, y1 - y0]
+        if not len(own):
+            found.append([view])
+            continue
+        room, below = own[:, 0].min() - x0, y1 - own[:, 3].max()
+        if first is None or abs(first["y0"] - y0) > LABELS:
+            first = {"x0": x0, "y0": y0, "room": room}
+        if any(start < x1 and end > x0 and other < LABELS < below for start, end, other in columns):
+            return []
+        columns.append((x0, x1, below))
+        strip = [first["x0"], y0, first["room"], y1 - y0]
+        shares = first["x0"] < x0 and room < LABELS < first["room"]
+        found.append([strip, view] if shares else [view])
+    return found
 
 
 def _cut(boxes, axis, tried=False):
@@ -112,21 +142,22 @@ def _around(boxes):
 def _box(element, matrix, clips):
     """x0, y0, x1, y1 of what an element draws, or None; a letter is taken for a square."""
     matrix = matrix @ _matrix(element.get("transform", ""))
-    kind, clip, found = element.tag.removeprefix(SVG), element.get("clip-path"), []
+    kind, clip = element.tag.removeprefix(SVG), element.get("clip-path")
     if kind == "defs":
         return None
     if clip in clips:
         return clips[clip]
     if kind == "path":
         numbers = re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", element.get("d", ""))
-        found.append(np.array(numbers, float).reshape(-1, 2))
+        points = np.array(numbers, float).reshape(-1, 2)
+    elif kind == "image":
+        points = _rectangle(element).reshape(2, 2)
     elif kind == "use" and element.get("x") is None and "-" in element.get(LINK, ""):
-        found.append(np.array([[0, -20], [62, 75]]))  # hundredths of the letters' size
+        points = np.array([[0, -20], [62, 75]])  # hundredths of the letters' size
     else:
         inner = [_box(child, matrix, clips) for child in element]
         inner = [box for box in inner if box is not None]
         return _around(np.array(inner)) if inner else None
-    points = np.vstack(found)
     if not len(points):
         return None
     points = points @ matrix[:2, :2].T + matrix[:2, 2]

@@ -76,6 +76,39 @@ def test_a_bar_of_colours_stays_with_its_panel_and_a_legend_below_is_a_part():
     assert found[0][0] + found[0][2] >= places[2][2] - 1  # the bar's numbers
 
 
+def test_a_title_of_all_panels_is_a_part_and_takes_no_numbers_away():
+    figure, _ = drawn(1, 3, sharey=True)
+    figure.suptitle("a title of them all, and a long one")
+    (title,), (first,), *others = panels.parts(written(figure)[0])
+    assert title[1] + title[3] <= first[1] + 6
+    assert [len(part) for part in others] == [2, 2]  # each with the numbers
+
+
+def test_numbers_below_that_rows_share_are_not_lost():
+    figure, axes = drawn(2, 2, sharex=True)
+    axes[0, 0].set_title("a title that reaches far into the panel at its right, over the gap")
+    assert panels.parts(written(figure)[0]) == []
+
+
+def test_an_empty_place_and_an_arrow_from_panel_to_panel():
+    figure, axes = drawn(2, 3)
+    axes[1, 2].axis("off")
+    axes[1, 2].clear()
+    axes[1, 2].axis("off")
+    assert len(panels.parts(written(figure)[0])) == 3
+    figure, axes = drawn(1, 2)
+    ends = {"xyA": (1, 1), "xyB": (0, 1), "coordsA": "data", "coordsB": "data"}
+    arrow = matplotlib.patches.ConnectionPatch(axesA=axes[0, 0], axesB=axes[0, 1], **ends)
+    figure.add_artist(arrow)
+    assert panels.parts(written(figure)[0]) == []
+
+
+def test_letters_that_are_text_have_no_known_size():
+    figure, _ = drawn(1, 2)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert panels.parts(written(figure)[0]) == []
+
+
 @pytest.mark.parametrize("rows, columns, width", [(1, 1, 7.2), (3, 1, 7.2), (1, 2, 4)])
 def test_what_can_be_read_as_it_is_stays_whole(rows, columns, width):
     figure, _ = drawn(rows, columns)

@@ -32,9 +32,9 @@ class Part:
 
 @pytest.fixture
 def fill(tmp_path):
-    def fill(known_by="it", **options):
+    def fill(known_by="it", batch_size=8, **options):
         part = Part(tmp_path / "log", **options)
-        settings = {"batch_size": 8, "progress": False}
+        settings = {"batch_size": batch_size, "progress": False}
         return arrays.filled(tmp_path / "kept", known_by, WHOLE.shape, "uint8", part, **settings)
 
     fill.asked = lambda: (tmp_path / "log").read_text().split()
@@ -59,6 +59,12 @@ def test_an_interruption_loses_no_more_than_a_batch(fill):
     np.testing.assert_array_equal(fill()[:], WHOLE)
     assert fill.asked() == ["0", "8", "16", "24", "32", "40", "48"]
     assert [path.suffix for path in sorted(fill.folder.iterdir())] == [".lock", ".npy"]
+
+
+def test_what_other_batches_left_is_not_taken_for_more_than_it_is(fill):
+    with pytest.raises(RuntimeError, match="cut off"):
+        fill(fails_at=20)
+    np.testing.assert_array_equal(fill(batch_size=12)[:], WHOLE)
 
 
 def test_two_processes_share_a_folder(fill):

@@ -108,8 +108,10 @@ def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="imag
         if path.exists():
             return OnDisk(path)
         done = set()
-        with contextlib.suppress(OSError, ValueError):
-            done = set(json.loads(noted.read_text())) if partial.exists() else done
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            size, starts = json.loads(noted.read_text())
+            # Other batches would not fill what is between these.
+            done = set(starts) if partial.exists() and size == batch_size else done
         if not done:
             _make_room(partial, dtype, shape, progress)
         starts = range(0, shape[0], batch_size)
@@ -120,7 +122,7 @@ def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="imag
                   leave=False, disable=None if progress else True) as bar:  # fmt: skip
             for batch in finished:
                 done.add(batch.start)
-                noted.write_text(json.dumps(sorted(done)))
+                noted.write_text(json.dumps([batch_size, sorted(done)]))
                 bar.update(len(batch))
         partial.replace(path)
         noted.unlink(missing_ok=True)

@@ -135,24 +135,24 @@ def on_card():
 
 
 def best_precision(backbone, *, frozen=False):
-    """Name of the fastest dtype policy in which this machine computes a backbone.
+    """Name of the dtype policy in which this machine computes a backbone well.
 
     Args:
         backbone: its name.
         frozen: whether it is not trained.
 
     Returns:
-        On a GPU "mixed_float16" if frozen, else "mixed_bfloat16" from compute capability 8.0 on;
-        for Inception V3 "mixed_bfloat16" on a processor with its instructions (AVX-512 BF16, AMX);
-        otherwise "float32". Features of EfficientNet-Lite0 come as fast in bfloat16, but twenty
-        times less exact; its depthwise convolutions are slower in it on a processor. What was
-        measured on a card is in ``results/card.json``.
+        On a graphics card "mixed_float16" if frozen, else "mixed_bfloat16" from compute capability
+        8.0 on; for Inception V3 "mixed_bfloat16" on a processor with its instructions (AVX-512
+        BF16, AMX); otherwise "float32". Features of EfficientNet-Lite0 come about as fast in
+        bfloat16 on a card, but twenty times less exact, see ``results/card.json``; on a processor
+        its depthwise convolutions are slower in it. Inception V3 was not tried in float16.
     """
+    if frozen and on_card():
+        return "mixed_float16"
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    if gpus and frozen:
-        return "mixed_float16"
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         fast = details.get("compute_capability", (0, 0)) >= (8, 0)
