@@ -81,8 +81,8 @@ waited: they are averaged on the card now, which was not measured.
 {features}
 So on a card `averaged` takes larger batches than on a processor, and the audit half precision \
 (`mixed_float16`, which was measured in small batches only): at the rate of that row {far} films \
-are {far_time}, once they are read. `float32` on such a card rounds the factors of a product to ten bits (TF32) unless TensorFlow is \
-told otherwise.
+are {far_time}, once they are read. `float32` on such a card rounds the factors of a product to \
+ten bits (TF32) unless TensorFlow is told otherwise.
 
 **Every layer of Inception V3**, from random weights:
 
@@ -95,11 +95,10 @@ card as there are workers:
 | network | workers | seconds a fold |
 |---|--:|--:|
 {folds}
-On two cores of another machine without a card, the same benchmark gave the three networks a fold \
-in {cores}, with two trainings side by side. The same training with the same seed gave other scores \
-on the card (by up to {again:.2f}), on a core the same. `NetworkClassifier` therefore trains on the \
-cores of the processor, one training a core; networks of which every layer is trained stay on the \
-card.
+On two cores of another machine without a card a fold of the three took {without}, with two \
+trainings side by side. The same training with the same seed gave other scores on the card (by up \
+to {again:.2f}), on a core the same. `NetworkClassifier` therefore trains on the cores of the \
+processor, one training a core; networks of which every layer is trained stay on the card.
 """
 
 
@@ -142,7 +141,7 @@ def _on_card(card):
         far_time=_time(FAR / half[0]["images_a_second"]),
         whole=_rows(card["inception_v3"], "what", "precision", "images_a_second"),
         folds=_rows(card["folds"], "network", "workers", "seconds"),
-        cores=_listed(f"{seconds:.2f} s" for seconds in card["folds_on_two_cores"]),
+        without=_listed(f"{seconds:.2f} s" for seconds in card["folds_on_two_cores"]),
         again=card["same_training_again"],
     )
 
