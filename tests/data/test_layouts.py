@@ -358,6 +358,113 @@ def test_files_in_one_table_and_labels_in_another(open_i, named):
     assert any("joined by 'uid': files in 'filename', labels in 'Problems'" in n for n in notes)
 
 
+def tables(folder, **those):
+    for name, columns in those.items():
+        pd.DataFrame(columns).to_csv(folder / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def exams(tmp_path):
+    """Six films of six examinations of three people, whose folders bear their names."""
+    put(tmp_path, *(f"films/patient{i // 2}/f{i}.png" for i in range(6)))
+    images = [f"f{i}.png" for i in range(6)]
+    return tmp_path, {"image": images, "exam": range(105, 99, -1)}
+
+
+ILL = ["ill", "well", "well", "ill", "ill", "well"]
+
+
+def test_people_are_those_of_the_folders_not_examinations(exams):
+    folder, films = exams
+    tables(folder, films=films, reports={"exam": range(105, 99, -1), "diagnosis": ILL})
+    _, rows, notes = layouts.read(folder, positive="ill")
+    assert rows.person.tolist() == ["patient0"] * 2 + ["patient1"] * 2 + ["patient2"] * 2
+    assert rows["class"].tolist() == ILL and not any("people are unknown" in n for n in notes)
+
+
+def test_a_code_that_many_films_share_is_no_person(tmp_path):
+    put(tmp_path, *(f"films/f{i}.png" for i in range(20)))
+    tables(
+        tmp_path,
+        films={"image": [f"f{i}.png" for i in range(20)], "code": ["a", "b"] * 10},
+        codes={"code": ["a", "b"], "diagnosis": ["ill", "well"]},
+    )
+    _, rows, _ = layouts.read(tmp_path, positive="ill")
+    odd = rows.file.str.extract(r"(\d+)")[0].astype(int) % 2
+    assert rows.label.tolist() == (1 - odd).tolist() and set(rows.person) == {""}
+
+
+def test_numbers_of_lines_join_nothing(exams):
+    """As pandas writes them; here they would give every film a wrong label."""
+    folder, films = exams
+    turned = {"exam": range(100, 106), "diagnosis": ILL}
+    pd.DataFrame(films).to_csv(folder / "films.csv")
+    pd.DataFrame(turned).to_csv(folder / "reports.csv")
+    _, rows, notes = layouts.read(folder, positive="ill")
+    assert rows["class"].tolist() == ILL[::-1] and any("joined by 'exam'" in n for n in notes)
+    # Two findings of an examination in two lines: nothing says which film is meant.
+    tables(
+        folder,
+        films={"id": range(10, 16), **films},
+        reports={"id": range(10, 17), "exam": [*range(100, 106), 100], "diagnosis": [*ILL, "ill"]},
+    )
+    with pytest.raises(DatasetError, match="the same 'id' differ in exam; rename"):
+        layouts.read(folder, positive="ill")
+
+
+def test_two_columns_that_do_not_agree_are_named(exams):
+    folder, films = exams
+    both = {"exam": range(100, 106), "visit": range(200, 206)}
+    tables(folder, films=films | {"visit": range(200, 206)}, reports=both | {"diagnosis": ILL})
+    with pytest.raises(DatasetError, match="the same 'exam' differ in visit; rename"):
+        layouts.read(folder, positive="ill")
+
+
+def test_a_film_without_a_line_is_left_out_not_healthy(exams):
+    folder, films = exams
+    reports = {"exam": [105, 103, 102, 101, ""], "Edema": [1, 1, "", "", 1]}
+    tables(folder, films=films | {"exam": [105, "", 103, 102, 101, 100]}, reports=reports)
+    _, rows, notes = layouts.read(folder, positive="Edema")
+    assert rows.set_index("file").label.to_dict() == {
+        "films/patient0/f0.png": 1, "films/patient1/f2.png": 1, "films/patient1/f3.png": 0,
+        "films/patient2/f4.png": 0,
+    }  # fmt: skip
+    assert any("f1.png" in note and "f5.png" in note for note in notes)
+
+
+def test_the_named_table_counts_and_of_two_one_must_be_named(exams):
+    folder, films = exams
+    old, new = ({"exam": range(105, 99, -1), "diagnosis": each} for each in (ILL, ILL[::-1]))
+    tables(folder, films=films, old=old, new={"report": new["diagnosis"], **new})
+    with pytest.raises(DatasetError, match="labels may be in films.csv with new.csv"):
+        layouts.read(folder, positive="ill")
+    for table, said in {"old": ILL, "new": ILL[::-1]}.items():
+        _, rows, _ = layouts.read(folder, positive="ill", table=f"{table}.csv")
+        assert rows["class"].tolist() == said
+    tables(folder, new=new | {"exam": range(500, 506)})
+    with pytest.raises(DatasetError, match="expected a table with a column of file names"):
+        layouts.read(folder, positive="ill", table="new.csv")
+
+
+def test_a_number_is_no_file_where_files_are_named(tmp_path):
+    put(tmp_path, *(f"films/{i}.png" for i in range(1, 7)))
+    tables(
+        tmp_path,
+        films={"image": [f"{i}.png" for i in range(1, 7)], "exam": [6, 5, 4, 3, 2, 1]},
+        reports={"exam": [2, 1, 3, 4, 6, 5], "diagnosis": ILL},
+    )
+    _, rows, _ = layouts.read(tmp_path, positive="ill")
+    said = dict(zip([2, 1, 3, 4, 6, 5], ILL, strict=True))
+    assert rows["class"].tolist() == [said[exam] for exam in (6, 5, 4, 3, 2, 1)]
+
+
+def test_headers_in_any_script(exams):
+    folder, films = exams
+    tables(folder, films={"图像": films["image"], "检查": films["exam"], "Файл": "x"},
+           reports={"检查": films["exam"], "Возраст": 7, "diagnosis": ILL})  # fmt: skip
+    assert layouts.read(folder, positive="ill")[1]["class"].tolist() == ILL
+
+
 def test_a_column_that_is_missing_is_named(open_i):
     for what in ("label", "person", "file"):
         with pytest.raises(DatasetError, match=f"--{what}: expected a column .* got 'who'"):
@@ -372,6 +479,15 @@ def test_a_table_of_splits(tmp_path):
     ).to_csv(tmp_path / "table.csv", index=False)  # fmt: skip
     _, rows, _ = layouts.read(tmp_path, positive="ill")
     assert rows.split.tolist() == ["train", "train", "val", "test", "test", "train"]
+    for strange in ("excluded", ""):
+        splits[4] = strange
+        tables(tmp_path, table={"image": range(6), "finding": ["ill", "well"] * 3, "split": splits})
+        with pytest.raises(DatasetError, match=rf"line of 'split', found '{strange}' \(1\)"):
+            layouts.read(tmp_path, positive="ill")
+    twice = {"image": [0, 0, 1, 2], "finding": ["ill", "ill", "well", "ill"]}
+    tables(tmp_path, table=twice | {"split": ["train", "test", "train", "test"]})
+    with pytest.raises(DatasetError, match="films/0.png in more than one split"):
+        layouts.read(tmp_path, positive="ill")
     # What is no split stays a column of the table.
     pd.DataFrame(
         {"image": range(6), "finding": ["ill", "well"] * 3, "set": list("abcabc")}

@@ -55,7 +55,7 @@ STEMS = (r"NORMAL2-IM-\d+|IM-\d+|person\d+", r"^\D*\d+(?=[_. -])", r"^.+(?=[_ -]
 LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
          "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
 WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
-       "case id", "pid")  # fmt: skip
+       "case id", "pid", "mrn")  # fmt: skip
 SPLIT = ("split", "dataset split", "subset", "set", "partition")
 
 
@@ -167,15 +167,12 @@ def _understood(folder, files, table, columns, named, label):
     asked = table is not None or columns
     if not asked and (len(names) == 2 or named in names):
         return _without(by_folder, ~classes, "they are in no class's folder", notes)
-    found = _tables(folder, files, table)
-    read = _read(folder, {path: (each, columns) for path, each in found.items()}, files)
+    found, places = _tables(folder, files, table), _places(files)
+    read = _read(folder, found if asked else _naming(found, places), files, columns)
     if not read and (asked or len(found) > 1):
-        joined = _joined(found | _tables(folder, files, None), files)
-        read = _read(
-            folder,
-            {path: (each, {"person": who} | columns) for path, (each, who) in joined.items()},
-            files,
-        )
+        others = {name: each for name, each in _tables(folder, files, None).items()
+                  if name not in found} if table is not None else {}  # fmt: skip
+        read = _joined(folder, found, others, files, columns)
     if read:
         # Most images first; then the one that needs no further question.
         best = max(
@@ -358,7 +355,7 @@ def proposed(files):
 
 
 def _plain(header):
-    return re.sub(r"[^a-z0-9]+", " ", str(header).lower()).strip()
+    return re.sub(r"[\W_]+", " ", str(header).lower()).strip()
 
 
 def _tables(folder, files, table):
@@ -381,6 +378,8 @@ def _tables(folder, files, table):
             if table is None:
                 continue
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
+        counted = list(map(str, range(len(each))))  # as pandas numbers lines
+        each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
         for other, there in found.items():
             if list(there.columns) == list(each.columns):
                 found[other] = pd.concat([there, each], ignore_index=True)
@@ -390,51 +389,111 @@ def _tables(folder, files, table):
     return found
 
 
-def _joined(tables, files):
-    """Tables that name files, each with what another says of them, such as of a study.
-
-    Which line of the other belongs to a line, a column of both says whose values the other has once
-    each. With it the column that is a person: where none is named, that one, since what one line
-    describes is of one person.
-    """
-    places, found = _places(files), {}
-    for (name, table), (other, more) in itertools.permutations(tables.items(), 2):
-        if not any(table[column].map(lambda cell: _place(cell, places)).any() for column in table):
-            continue
-        plain = {_plain(header): header for header in table}
-        more = more.rename(columns=lambda header, plain=plain: plain.get(_plain(header), header))
-        keys = (c for c in more if c in table and more[c].is_unique)
-        key = max(keys, key=lambda c, t=table, m=more: t[c].isin(m[c]).sum(), default=None)
-        if key is not None and table[key].isin(more[key]).any():
-            whole = table.merge(more[[key, *(c for c in more if c not in table)]], "left", key)
-            who = next((whole[c].name for n in WHO for c in whole if _plain(c) == n), key)
-            found[f"{name} with {other}, joined by {key!r}"] = whole.fillna(""), who
-    return found
-
-
-def _read(folder, tables, files):
-    """(rows, notes) of each table, given with its columns' names, that has them, files and labels.
-
-    tables: {name: (DataFrame, {what: column})}.
-    """
+def _read(folder, tables, files, columns):
+    """(rows, notes) of each table that has the named columns, files and labels."""
     read = {
         path: _by_table(folder, table, files, columns)
-        for path, (table, columns) in tables.items()
+        for path, table in tables.items()
         if set(columns.values()) <= set(table)
     }
     return {path: each for path, each in read.items() if each is not None}
+
+
+def _naming(tables, places):
+    """The tables without those whose numbers only look like names of files: 7 is no 7.png where
+    another table says 7.png."""
+    number = {
+        name: all(cell.strip().isdigit() for cell in table[column][found.notna()])
+        for name, table in tables.items()
+        for column, found in [_of_files(table, places, table)]
+        if found.notna().any()
+    }
+    return {n: t for n, t in tables.items() if not number.get(n) or all(number.values())}
+
+
+def _of_files(table, places, candidates):
+    """The column that names most files, and the files."""
+    found = {name: table[name].map(lambda cell: _place(cell, places)) for name in candidates}
+    name = max(found, key=lambda name: found[name].notna().sum())
+    return name, found[name]
+
+
+def _joined(folder, named, others, files, columns):
+    """What :func:`_read` gives where one table names files and another says what they show, such
+    as of an examination, by its number; one of the two at least is named.
+
+    Raises:
+        DatasetError: which column says what belongs together, or which table has the labels, cannot
+            be told.
+    """
+    places, read = _places(files), {}
+    tables = named | others
+    for (name, table), (other, more) in itertools.permutations(tables.items(), 2):
+        if name not in named and other not in named:
+            continue
+        file, found = _of_files(table, places, table)
+        table = table[found.notna()]
+        if not len(table):
+            continue
+        plain = Counter(map(_plain, table))
+        alike = {_plain(c): c for c in table if _plain(c) and plain[_plain(c)] == 1}
+        headers = Counter(map(_plain, more))
+        more = more.rename(
+            columns={c: alike[_plain(c)] for c in more
+                     if headers[_plain(c)] == 1 and _plain(c) in alike}
+        )  # fmt: skip
+        common = [c for c in more if c in table and c != file]
+        against = {}
+        for key in common:
+            line = _lines(table[key], more[key])
+            if line is None:
+                continue
+            mine, theirs = table[line >= 0], more.iloc[line[line >= 0]]
+            against[key] = [c for c in common if _differ(mine[c], theirs[c])]
+            if not against[key]:
+                said = theirs[[c for c in more if c not in table]].reset_index(drop=True)
+                whole = mine.reset_index(drop=True).join(said)
+                known_as = f"{name} with {other}, joined by {key!r}"
+                together = columns | {"together": key}
+                read |= _read(folder, {known_as: whole}, files, together)
+                break
+        else:
+            for key, differing in [*against.items()][:1]:
+                raise DatasetError(
+                    f"{folder}: lines of {name} and {other} with the same {key!r} differ in "
+                    f"{few(differing)}; rename what means something else in the two"
+                )
+    if len({tuple(rows.labels) for rows, _ in read.values()}) > 1:
+        raise DatasetError(f"{folder}: labels may be in {few(read)}; say which: --table FILE.csv")
+    return read
+
+
+def _lines(numbers, of):
+    """For each of some numbers the position of its line in another table, or -1; None where that
+    table has a number twice, or lacks many of them, or both only count their lines."""
+    numbers, of = numbers.str.strip(), of.str.strip()
+    known = of[of != ""]
+    counted = [[str(i + first) for i in range(len(of))] for first in (0, 1)]
+    if not known.is_unique or of.tolist() in counted and numbers.is_unique:
+        return None
+    position = dict(zip(of, range(len(of)), strict=True))
+    line = np.array([position[each] if each and each in position else -1 for each in numbers])
+    return line if (line >= 0).sum() >= 0.8 * max(1, (numbers != "").sum()) else None
+
+
+def _differ(mine, theirs):
+    """Whether two columns say different things of more than a few lines."""
+    mine, theirs = mine.str.strip().to_numpy(), theirs.str.strip().to_numpy()
+    both = (mine != "") & (theirs != "")
+    return bool(both.any()) and np.mean(mine[both] != theirs[both]) > 0.1
 
 
 def _by_table(folder, table, files, columns):
     """(rows, notes) of a table, or None where it has no file names or no labels."""
     places = _places(files)
     candidates = [columns["file"]] if "file" in columns else list(table)
-    resolved = {name: table[name].map(lambda cell: _place(cell, places)) for name in candidates}
-    name = max(resolved, key=lambda name: resolved[name].notna().sum(), default=None)
-    of = "files"
-    if name is not None and resolved[name].notna().any():
-        file = resolved[name]
-    else:
+    (name, file), of = _of_files(table, places, candidates), "files"
+    if file.isna().all():
         of = "folders"
         name, table, file = _of_folders(table, files, candidates)
         if name is None:
@@ -459,18 +518,23 @@ def _by_table(folder, table, files, columns):
                             for row in marks.to_numpy()], index=table.index)  # fmt: skip
         labels = labels.map(lambda found: found or frozenset({""}))
         what = f"a column for each of {few(findings)}"
-    split = next((plain[n] for n in SPLIT if n in plain and _is_split(table[plain[n]])), None)
-    used = {name, label, who, split, *findings}
+    split = _splits(folder, {plain[n]: table[plain[n]] for n in SPLIT if n in plain})
+    used = {name, label, who, split.name if split is not None else None, *findings}
     rest = [c for c in table if c not in used and _plain(c) not in _OURS]
     rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
     by_folder, _ = _by_folder(folder, files)
     if who:
         rows["person"] = table[who].str.strip()
     if split is not None:
-        rows["split"] = table[split].str.strip().str.lower().map(SPLITS)
+        rows["split"] = split
     rows = rows.join(table[rest].rename(columns=_plain))[file.notna()]
     lacking = int(file.isna().sum())
     # Several lines of a file, such as one a box, are taken together.
+    if (rows.groupby("file").split.nunique() > 1).any():
+        several = rows.groupby("file").split.nunique()
+        raise DatasetError(
+            f"{folder}: {few(several.index[several > 1])} in more than one split; correct the table"
+        )
     every = {column: "first" for column in rows if column not in ("file", "labels")}
     every["labels"] = lambda sets: frozenset().union(*sets)
     rows = rows.groupby("file", sort=True).agg(every).reset_index()
@@ -480,8 +544,17 @@ def _by_table(folder, table, files, columns):
     if not who:
         people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
         rows["person"] = [found[-1] if found else "" for found in people]
-    notes.append(f"{of} in {name!r}, {what}, people " + (f"in {who!r}" if who else "from folders"
-                 if (rows.person != "").any() else "unknown"))  # fmt: skip
+    people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
+    notes.insert(0, f"{of} in {name!r}, {what}, people {people}")
+    if not rows.person.any():
+        key = _plain(columns.get("together", ""))
+        # An examination has some films, and all of one person; what has more is no examination.
+        if key in rows and rows[key].value_counts().median() <= 6:
+            rows["person"] = rows[key]
+            notes.append(f"people are unknown: the films of one {columns['together']!r} are kept "
+                         "together, as if it were a person")  # fmt: skip
+    if split is not None:
+        notes.append(f"splits are in {split.name!r}")
     if lacking:
         absent = few(table[name][file.isna()])
         notes.append(f"{lacking:,} lines of the table name what is not here: {absent}")
@@ -515,9 +588,20 @@ _BELOW = "files below a folder"
 _OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
 
 
-def _is_split(column):
-    values = set(column.str.strip().str.lower())
-    return values <= SPLITS.keys() and "train" in map(SPLITS.get, values)
+def _splits(folder, columns):
+    """The first of some columns that has splits, by the names that manifests have; or None."""
+    for name, column in columns.items():
+        values = column.str.strip()
+        found = values.str.lower().map(SPLITS)
+        if (found == "train").any():
+            if strange := Counter(values[found.isna()]):
+                what = few(f"{value!r} ({count:,})" for value, count in strange.most_common())
+                raise DatasetError(
+                    f"{folder}: expected train, val or test in each line of {name!r}, found "
+                    f"{what}; take these lines out, or rename the column to deal images anew"
+                )
+            return found
+    return None
 
 
 def _is_prose(column):
