@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from xraylib.evaluation import validation
 from xraylib.models import builders
-from xraylib.models.backbones import BACKBONES
+from xraylib.models.backbones import BACKBONES, efficientnet_lite0
 from xraylib.models.random_weights import initialise
-from xraylib.training import engine, fitting
+from xraylib.training import engine, fitting, frozen
 from xraylib.training.classifier import NetworkClassifier, Recipe
 
 ROW = "  {:<50}{:9.2f} s  {:>12}  {:7.1f} ×"
@@ -174,10 +174,30 @@ def _precisions(n=10):
                 print(row, flush=True)
 
 
+def _features(n=256):
+    """Averaged features of the stand-in, in batches of two sizes."""
+    print("\nAveraged features of EfficientNet-Lite0, images a second")
+    images = np.random.default_rng(0).integers(0, 256, (n, 224, 224, 3), np.uint8)
+    half = builders.best_precision("efficientnet_lite0", frozen=True)
+    ways = {
+        f"{dtype}, batches of {size}": functools.partial(
+            frozen.averaged, efficientnet_lite0(dtype=dtype), images, batch_size=size
+        )
+        for dtype in dict.fromkeys(("float32", half))
+        for size in (16, 64)
+    }
+    for way in ways.values():
+        way()  # compiles
+    seconds = _in_turns(ways.values())
+    for name, needed in zip(ways, seconds, strict=True):
+        print(f"  {name:<42}{n / needed:9.1f} images/s{'':>15}{seconds[0] / needed:7.1f} ×")
+
+
 def run():
-    """All rows; some six minutes on two cores."""
+    """All rows; some seven minutes on two cores."""
     peak = _peak()
     print(f"\nTrainings; products of matrices: {peak / 1e9:.0f} billion operations a second")
     _folds(peak)
     _whole(peak)
     _precisions()
+    _features()
