@@ -118,6 +118,26 @@ def test_leaks_and_blank_films(films):
     assert "people on both sides of a split: 2" in done.stdout
 
 
+def test_of_many_copies_some_are_told_and_all_are_counted(films, monkeypatch):
+    """As in a set that somebody enlarged with copies: pairs grow with their square."""
+    kept = []
+
+    def one_but_for_a_pixel(i, image):
+        kept.append(image)
+        copy = kept[0].copy()
+        copy[0, 0] = i
+        return copy
+
+    path = films(one_but_for_a_pixel)
+    n = len(pd.read_csv(path))
+    monkeypatch.setattr(audit, "TOLD", 7)
+    leaks = audit.audit(path, backbone=False, progress=False)["leaks"]
+    name = next(name for name in leaks if name.startswith("films alike"))
+    alone = leaks["pairs of films alike, of one person"]
+    assert name.endswith(f"of {n * (n - 1) // 2 - alone:,} pairs the most alike")
+    assert len(leaks[name]) == 7 and all("of 64 signs apart" in each for each in leaks[name])
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_the_page_stands_alone(films):
     path = films()

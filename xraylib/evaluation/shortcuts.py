@@ -236,6 +236,30 @@ def hashes(images, progress=True):
     return found
 
 
+def alike(hashed, distance=8):
+    """Pairs of hashes that differ in few signs.
+
+    Args:
+        hashed: what :func:`hashes` gives, uint64 (n,).
+        distance: the largest number of signs, 0..64, in which a pair may differ; always even.
+
+    Returns:
+        (first, second, apart): int32 (m,), positions with first < second, and int (m,), the signs
+        in which they differ; the most alike first, then by position. Of a set in which thousands
+        are copies of one another m is millions.
+
+    Raises:
+        ValueError: a distance out of range.
+    """
+    whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
+    if not whole or not 0 <= distance <= 64:
+        raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
+    first, second = _close(hashed, distance)
+    apart = np.bitwise_count(hashed[first] ^ hashed[second])
+    order = np.lexsort((second, first, apart))
+    return first[order], second[order], apart[order]
+
+
 def near_duplicates(data, distance=8, *, hashed=None):
     """Pairs of images that look alike to a perceptual hash.
 
@@ -256,14 +280,8 @@ def near_duplicates(data, distance=8, *, hashed=None):
     Raises:
         ValueError: images that are not uint8 (h, w, 3), or a distance out of range.
     """
-    whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
-    if not whole or not 0 <= distance <= 64:
-        raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
     hashed = hashes(data.images) if hashed is None else hashed
-    first, second = _close(hashed, distance).T
-    apart = np.bitwise_count(hashed[first] ^ hashed[second])
-    order = np.argsort(apart, kind="stable")
-    first, second, apart = first[order], second[order], apart[order]
+    first, second, apart = alike(hashed, distance)
     names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
     same = [
         np.array_equal(data.images[i], data.images[j]) for i, j in zip(first, second, strict=True)
@@ -282,21 +300,26 @@ def near_duplicates(data, distance=8, *, hashed=None):
 
 
 def _close(hashed, distance):
-    """Positions (m, 2) of hashes that differ in so few signs, first < second, in order.
+    """Positions (2, m) of hashes that differ in so few signs, first < second.
 
     Two that differ in d signs agree in at least one of d + 1 bands of signs, so that only hashes
-    with an equal band are compared.
+    with an equal band are compared; a pair counts in the first band in which it agrees.
     """
     bands = distance + 1 if distance < 16 else 1  # narrower bands would divide nothing
     edges = np.linspace(0, 64 if bands > 1 else 0, bands + 1).astype(np.uint64)
-    found = [np.empty((0, 2), np.int64)]
+    found, before = [np.empty((2, 0), np.int32)], []
     for low, high in zip(edges, edges[1:], strict=False):
-        band = (hashed >> low) & np.uint64(2 ** int(high - low) - 1)
+        mask = np.uint64(2 ** int(high - low) - 1)
+        band = (hashed >> low) & mask
         order = np.argsort(band, kind="stable")
         for equal in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
             for start in range(0, len(equal), 64):  # of 100,000 equals 50 MB at a time
                 here, there = equal[start : start + 64], equal[start:]
-                differ = np.bitwise_count(hashed[here, None] ^ hashed[there])
-                i, j = np.nonzero(np.triu(differ <= distance, k=1))
-                found.append(np.stack([here[i], there[j]], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+                differ = hashed[here, None] ^ hashed[there]
+                i, j = np.nonzero(np.triu(np.bitwise_count(differ) <= distance, k=1))
+                for earlier in before:
+                    new = (differ[i, j] & earlier) != 0
+                    i, j = i[new], j[new]
+                found.append(np.sort(np.stack([here[i], there[j]]), axis=0).astype(np.int32))
+        before.append(mask << low)
+    return np.concatenate(found, axis=1)
