@@ -5,7 +5,6 @@ gets, beside the figure, views of the same file: of each part its own, which boo
 narrow screen in the figure's place.
 """
 
-import html
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -197,9 +196,8 @@ def beside(app, pagename, templatename, context, doctree):
         if not found:
             return image[0]
         rows = ("".join(_view(image["source"], *box) for box in part) for part in found)
-        label = html.escape(html.unescape(image["alt"]))
         views = "".join(f"<div>{row}</div>" for row in rows)
-        return f'{image[0]}<div class="panels" role="img" aria-label="{label}">{views}</div>'
+        return f'{image[0]}<div class="panels" role="img" aria-label="{image["alt"]}">{views}</div>'
 
     context["body"] = IMAGE.sub(stacked, context["body"])
 
