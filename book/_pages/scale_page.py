@@ -24,7 +24,7 @@ INTRO = """\
 What does it cost to take all of a public set, and not a sample? `make bench-scale` measures it: \
 {sizes} films of 512 × 512 pixels, phantoms that were moved about, three of each person, JPEG, on \
 {cores} cores without a graphics card ({date}). Each stage ran once, in a process of its own, on \
-one machine; the powers of so few sizes are rough. What is \
+one machine; the powers of so few sizes are rough. {remark}What is \
 written *like this* was not measured. The smallest set stands for what a stage costs before it \
 begins; beyond that, time is taken to grow by the power of the number of films that fits the \
 measurements, and in proportion to it at least.
@@ -112,6 +112,8 @@ def page(scale, card=None):
     far = [*sizes, FAR] if FAR not in sizes else sizes
     heads = " | ".join(f"{n:,}" for n in far)
     rule = "--:|" * len(far)
+    remark = f"{about['remark']} " if "remark" in about else ""
+    about = about | {"remark": remark}
     text = INTRO.format(sizes=_listed(f"{n:,}" for n in sizes), heads=heads, rule=rule, **about)
     powers = {}
     for stage, what in WHAT.items():
