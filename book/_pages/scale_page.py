@@ -32,9 +32,10 @@ measurements, and in proportion to it at least.
 ```{{figure}} scale.svg
 :name: fig-scale
 :alt: Two log-log plots over the number of films: the seconds of each stage rise by a power near \
-one; the memory of each stage stays nearly flat
+one; the memory of most stages stays nearly flat
 
-Time grows with the films, memory hardly does. Dots: measured. Dotted lines: extrapolated.
+Time grows with the films; memory hardly does where films are read one by one. Dots: measured. \
+Dotted lines: extrapolated.
 ```
 
 ## Time
@@ -46,7 +47,9 @@ MEMORY = """
 ## Memory
 
 The largest memory of the process and its workers together, in MB. What features take for the \
-smallest set is TensorFlow and the backbone, not the films.
+smallest set is TensorFlow and the backbone, not the films. The logistic regression, k-means and \
+t-SNE hold the averaged features of all films at once, the first of them in each of its workers; \
+chapters take a sample of a large set.
 
 | stage | {heads} |
 |---|{rule}
