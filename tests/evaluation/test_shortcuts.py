@@ -221,14 +221,11 @@ def test_alike_are_found_as_if_all_pairs_were_compared(distance):
     for i in range(100, 200):
         for sign in rng.choice(64, rng.integers(12), replace=False):
             hashed[i] ^= np.uint64(1) << np.uint64(sign)
-    films = datasets.load("phantom", n=300, size=8)
-    found = shortcuts.near_duplicates(films, distance, hashed=hashed)
+    found = shortcuts.alike(hashed, distance)
     differ = np.bitwise_count(hashed[:, None] ^ hashed)
     first, second = np.nonzero(np.triu(differ <= distance, k=1))
-    assert sorted(zip(found["first"], found["second"], found.distance, strict=True)) == sorted(
-        zip(np.array(films.names)[first], np.array(films.names)[second], differ[first, second],
-            strict=True)
-    )  # fmt: skip
+    expected = sorted(zip(differ[first, second], first, second, strict=True))
+    assert list(zip(found[2], found[0], found[1], strict=True)) == expected  # in this order
 
 
 def test_pairs_up_to_the_distance_by_distance(films):

@@ -458,7 +458,8 @@ def _joined(folder, named, others, files, columns):
                 read |= _read(folder, {known_as: whole}, files, together)
                 break
         else:
-            for key, differing in [*against.items()][:1]:
+            if against:
+                key, differing = next(iter(against.items()))
                 raise DatasetError(
                     f"{folder}: lines of {name} and {other} with the same {key!r} differ in "
                     f"{few(differing)}; rename what means something else in the two"

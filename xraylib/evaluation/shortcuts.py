@@ -260,7 +260,7 @@ def alike(hashed, distance=8):
     return first[order], second[order], apart[order]
 
 
-def near_duplicates(data, distance=8, *, hashed=None):
+def near_duplicates(data, distance=8):
     """Pairs of images that look alike to a perceptual hash.
 
     Copies that were compressed or resized are up to 6 signs apart; nine of ten that were brightened
@@ -270,8 +270,7 @@ def near_duplicates(data, distance=8, *, hashed=None):
 
     Args:
         data: Dataset of uint8 images.
-        distance: the largest number of signs, 0..64, in which a pair may differ; always even.
-        hashed: what :func:`hashes` gives of the images, if that is known already.
+        distance: see :func:`alike`.
 
     Returns:
         pandas.DataFrame, a row a pair, the most alike first: first and second (names), distance,
@@ -280,8 +279,7 @@ def near_duplicates(data, distance=8, *, hashed=None):
     Raises:
         ValueError: images that are not uint8 (h, w, 3), or a distance out of range.
     """
-    hashed = hashes(data.images) if hashed is None else hashed
-    first, second, apart = alike(hashed, distance)
+    first, second, apart = alike(hashes(data.images), distance)
     names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
     same = [
         np.array_equal(data.images[i], data.images[j]) for i, j in zip(first, second, strict=True)
