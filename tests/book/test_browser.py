@@ -2,8 +2,9 @@
 
 import io
 import re
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import urljoin, urlparse
 from urllib.request import url2pathname
 
 import numpy as np
@@ -16,11 +17,12 @@ pytestmark = NEEDS_BOOK
 FOUND = [*PAGES.glob("*.html"), *PAGES.glob("chapters/*.html")]
 ALL = sorted(path.relative_to(PAGES).as_posix() for path in FOUND)
 CHAPTERS = [page for page in ALL if re.match(r"chapters/\d", page)]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 
 
-@pytest.fixture
-def open_page(browser):
-    """Open a page without a network; the test fails if the page asks for one, or logs an error."""
+@contextmanager
+def pages(browser):
+    """Open pages without a network; an error if one asks for it, or logs an error."""
     complaints, contexts = [], []
 
     def open_page(page, query="", **options):
@@ -42,13 +44,25 @@ def open_page(browser):
     assert complaints == []
 
 
+@pytest.fixture
+def open_page(browser):
+    with pages(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module", params=ALL)
+def opened(request, browser):
+    """(page, tab): each page of the book, opened once on a phone for all that is asked of it."""
+    with pages(browser) as open_page:
+        yield request.param, open_page(request.param, viewport=PHONE)
+
+
 def local(url):
     return url.startswith(("file:", "data:", "blob:"))
 
 
-@pytest.mark.parametrize("page", ALL)
-def test_a_page_needs_no_network_and_nothing_is_wider_than_a_phone(open_page, page):
-    tab = open_page(page, viewport={"width": 390, "height": 844})
+def test_a_page_needs_no_network_and_nothing_is_wider_than_a_phone(opened):
+    page, tab = opened
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     # What it loads before a reader asks for more, the page itself included.
     loaded = "performance.getEntriesByType('resource').map(entry => entry.name)"
@@ -63,13 +77,51 @@ def test_a_page_needs_no_network_and_nothing_is_wider_than_a_phone(open_page, pa
     assert tab.evaluate(broken) == []
 
 
-@pytest.mark.parametrize("page", [p for p in ALL if 'class="math' in (PAGES / p).read_text()])
-def test_mathematics_is_set(open_page, page):
-    tab = open_page(page)
-    tab.evaluate("MathJax.startup.promise.then(() => null)")
-    assert tab.locator("mjx-container").count() > 0
-    assert tab.locator("mjx-merror").all_inner_texts() == []
-    assert "\\(" not in tab.locator("article").inner_text()
+def test_mathematics_is_set(opened):
+    page, tab = opened
+    if 'class="math' in (PAGES / page).read_text():
+        tab.evaluate("MathJax.startup.promise.then(() => null)")
+        assert tab.locator("mjx-container").count() > 0
+        assert tab.locator("mjx-merror").all_inner_texts() == []
+    assert "\\(" not in tab.locator("main").inner_text()
+
+
+def test_a_wide_figure_can_be_scrolled_by_keyboard_on_a_phone(opened):
+    _, tab = opened
+    for figure in tab.locator("figure:has(.scroll[tabindex='0'])").all():
+        figure.locator(".scroll").focus()
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+def test_on_a_phone_the_panels_of_a_wide_figure_stand_one_below_the_other(opened):
+    page, tab = opened
+    figures = tab.locator("figure:has(.panels)").all()
+    assert figures or page not in CHAPTERS
+    for figure in figures:
+        rows = figure.locator(".panels > div")
+        boxes = [row.bounding_box() for row in rows.all()]
+        ends = [box["y"] + box["height"] for box in boxes]
+        assert all(end <= box["y"] for end, box in zip(ends, boxes[1:], strict=False))
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+        assert len(boxes) > 1 and figure.locator("> .scroll").is_hidden()
+    # Where there is room the figure is whole, and only there: nobody meets it twice.
+    tab.set_viewport_size(DESK)
+    for figure in figures:
+        assert figure.locator(".panels").is_hidden() and figure.locator("> .scroll").is_visible()
+    tab.set_viewport_size(PHONE)
+
+
+def test_solutions_wait_until_they_are_asked_for(opened):
+    page, tab = opened
+    if page not in CHAPTERS:
+        return
+    solutions = tab.locator("details", has=tab.get_by_text("Show a solution", exact=True))
+    assert solutions.count() >= 3
+    first = solutions.first
+    assert first.locator(".cell_input").is_hidden()
+    first.locator("summary").click()
+    assert first.locator(".cell_input").is_visible()
 
 
 # axe takes half a minute for a long page: of code and rows that look alike, one is examined.
@@ -84,10 +136,11 @@ ONE_OF_A_KIND = """() => {
 }"""
 
 
-@pytest.mark.parametrize("page", ALL)
-def test_no_barrier_that_axe_calls_serious(open_page, page):
-    """axe-core's rules; in dark mode those of colour, as the rest is alike."""
-    tab = open_page(page, viewport={"width": 1400, "height": 900})
+def test_no_barrier_that_axe_calls_serious(opened):
+    """axe-core's rules; in dark mode those of colour, as the rest is alike. The last to ask, as it
+    takes the page to pieces."""
+    _, tab = opened
+    tab.set_viewport_size(DESK)
     tab.evaluate(ONE_OF_A_KIND)
     options = {"preload": False, "resultTypes": ["violations", "incomplete"]}
     found = barriers(tab, options)
@@ -199,44 +252,6 @@ def test_on_a_phone_a_row_of_the_ledger_is_a_card(open_page):
     assert labels[0] == "Claim" and labels[-1] == "What the book finds"
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_solutions_wait_until_they_are_asked_for(open_page, page):
-    tab = open_page(page)
-    solutions = tab.locator("details", has=tab.get_by_text("Show a solution", exact=True))
-    assert solutions.count() >= 3
-    first = solutions.first
-    assert first.locator(".cell_input").is_hidden()
-    first.locator("summary").click()
-    assert first.locator(".cell_input").is_visible()
-
-
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_a_wide_figure_can_be_scrolled_by_keyboard_on_a_phone(open_page, page):
-    tab = open_page(page, viewport={"width": 390, "height": 844})
-    for figure in tab.locator("figure:has(.scroll[tabindex='0'])").all():
-        figure.locator(".scroll").focus()
-        tab.keyboard.press("ArrowRight")
-        tab.wait_for_function("document.activeElement.scrollLeft > 0")
-
-
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_on_a_phone_the_panels_of_a_wide_figure_stand_one_below_the_other(open_page, page):
-    tab = open_page(page, viewport={"width": 390, "height": 844})
-    figures = tab.locator("figure:has(.panels)").all()
-    assert figures
-    for figure in figures:
-        rows = figure.locator(".panels > div")
-        boxes = [row.bounding_box() for row in rows.all()]
-        ends = [box["y"] + box["height"] for box in boxes]
-        assert all(end <= box["y"] for end, box in zip(ends, boxes[1:], strict=False))
-        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
-        assert len(boxes) > 1 and figure.locator("> .scroll").is_hidden()
-    # Where there is room the figure is whole, and only there: nobody meets it twice.
-    tab.set_viewport_size({"width": 1200, "height": 900})
-    for figure in figures:
-        assert figure.locator(".panels").is_hidden() and figure.locator("> .scroll").is_visible()
-
-
 def test_a_view_of_a_panel_shows_what_the_figure_shows_there(open_page):
     """The browser takes the box from the address; where it did not, all would be the whole."""
     from PIL import Image, ImageChops
@@ -274,11 +289,10 @@ def test_a_term_leads_to_the_glossary_and_the_index_back(open_page):
     assert tab.locator(f"[id='{anchor}']").count() == 1
 
 
-def test_previous_and_next_lead_through_the_whole_book(open_page):
-    tab = open_page("index.html")
-    seen = {"index.html"}
-    while tab.locator("a.right-next").count():
-        tab.locator("a.right-next").click()
-        tab.wait_for_load_state("load")
-        seen.add(tab.url.split("/html/")[1].split("#")[0])
-    assert seen == set(ALL) - {"search.html"}
+def test_previous_and_next_lead_through_the_whole_book():
+    page, seen = "index.html", []
+    while page not in seen:
+        seen.append(page)
+        following = re.search(r'class="right-next"\s+href="([^"]+)"', (PAGES / page).read_text())
+        page = urljoin(page, following[1]) if following else page
+    assert set(seen) == set(ALL) - {"search.html"}

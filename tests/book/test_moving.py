@@ -22,22 +22,22 @@ WHERE = {
 pytestmark = NEEDS_BOOK
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def figure(browser):
-    """Open the page of a figure; the figure, offline and on a phone."""
-    contexts = []
+    """The figure of a name, offline and on a phone; its page is opened once and as it was left."""
+    phone, found = {"viewport": {"width": 390, "height": 844}, "offline": True}, {}
 
     def figure(name, **options):
-        context = browser.new_context(viewport={"width": 390, "height": 844}, **options)
-        contexts.append(context)
-        context.set_offline(True)
-        tab = context.new_page()
-        tab.goto(address(f"chapters/{WHERE[name]}.html"))
-        return tab.locator(f"[data-moving={name}]")
+        if options or name not in found:
+            tab = browser.new_context(**phone, **options).new_page()
+            tab.goto(address(f"chapters/{WHERE[name]}.html"))
+            there = tab.locator(f"[data-moving={name}]")
+            if options:
+                return there
+            found[name] = there
+        return found[name]
 
-    yield figure
-    for context in contexts:
-        context.close()
+    return figure
 
 
 def move(figure, name, value):
@@ -71,19 +71,7 @@ def test_without_scripts_and_in_print_the_still_figure_stands_alone(figure, name
     assert there.is_visible()
     there.page.emulate_media(media="print")
     assert not there.is_visible()
-
-
-@pytest.mark.parametrize("name", [name for name in WHERE if name != "swarm"])
-def test_each_moves_by_keyboard(figure, name):
-    there = figure(name)
-    before = there.inner_html() + str([shown(there, k).sum() for k in range(drawn(there))])
-    there.get_by_role("slider" if name != "kernel" else "spinbutton").first.focus()
-    there.page.keyboard.press("ArrowUp")
-    assert before != there.inner_html() + str([shown(there, k).sum() for k in range(drawn(there))])
-
-
-def drawn(figure):
-    return figure.locator("canvas").count()
+    there.page.emulate_media(media="screen")
 
 
 @pytest.mark.parametrize(("k", "n"), [(10, 10), (9, 10), (71, 75), (300, 300), (280, 300)])
@@ -153,3 +141,17 @@ def test_who_trains_five_times_prints_the_best(figure):
     there.get_by_role("button", name="Train five times").click()
     found = re.search(r"Right: ([\d, ]+) of (\d+)\. A paper would print (\d+)", said(there))
     assert max(map(int, found[1].split(", "))) == int(found[3])
+
+
+@pytest.mark.parametrize("name", [name for name in WHERE if name != "swarm"])
+def test_each_moves_by_keyboard(figure, name):
+    there = figure(name)
+    there.page.reload()
+    before = there.inner_html() + str([shown(there, k).sum() for k in range(drawn(there))])
+    there.get_by_role("slider" if name != "kernel" else "spinbutton").first.focus()
+    there.page.keyboard.press("ArrowUp")
+    assert before != there.inner_html() + str([shown(there, k).sum() for k in range(drawn(there))])
+
+
+def drawn(figure):
+    return figure.locator("canvas").count()
