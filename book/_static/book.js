@@ -16,7 +16,8 @@ function box(element, name) {
       ["tabindex", "role", "aria-label"].forEach((a) => around.removeAttribute(a));
     }
   };
-  new ResizeObserver(update).observe(around);
+  const observer = new ResizeObserver(update); // pictures come late, and get their width then
+  [around, element].forEach((each) => observer.observe(each));
   return around;
 }
 

@@ -141,6 +141,7 @@ def test_no_barrier_that_axe_calls_serious(opened):
     takes the page to pieces."""
     _, tab = opened
     tab.set_viewport_size(DESK)
+    tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     tab.evaluate(ONE_OF_A_KIND)
     options = {"preload": False, "resultTypes": ["violations", "incomplete"]}
     found = barriers(tab, options)
