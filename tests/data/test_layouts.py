@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from xraylib.data import layouts
+from xraylib.data.layouts.folders import proposed
 from xraylib.data.manifest import DatasetError
 
 
@@ -54,7 +55,7 @@ def test_splits_as_folders(kermany):
 
 def test_people_in_names_of_files_are_proposed_and_set(kermany):
     _, rows, _ = layouts.read(kermany)
-    pattern, count = layouts.proposed(rows.file)
+    pattern, count = proposed(rows.file)
     _, rows, _ = layouts.read(kermany, person=pattern)
     assert set(rows.person) == {"IM-0000", "IM-0001", "IM-0002", "NORMAL2-IM-0927", "person0",
                                 "person1", "person2"} and count == 7  # fmt: skip
@@ -78,7 +79,7 @@ def test_people_in_names_of_files_are_proposed_and_set(kermany):
     ],
 )
 def test_stems_are_proposed_where_files_share_them(names, count):
-    found = layouts.proposed(pd.Series([f"a/{name}.png" for name in names]))
+    found = proposed(pd.Series([f"a/{name}.png" for name in names]))
     assert (found and found[1]) == count
 
 
@@ -320,6 +321,29 @@ def test_mimic(tmp_path):
     assert rows.person.tolist() == ["10000032", "10000032", "10000032", "10000764"]
     assert any("folders in 'study_id'" in note for note in notes)
     assert "1 lines of the table name what is not here: 59999999" in notes
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_splits_in_a_table_of_their_own(tmp_path, flat):
+    """As MIMIC has them; files in folders of their studies, or all in one."""
+    films = pd.DataFrame({"dicom_id": [f"{i:02d}f{i:05d}" for i in range(8)]})
+    films["study_id"], films["subject_id"] = films.index // 2 + 500, films.index // 4 + 10
+    films["split"] = ["train"] * 4 + ["validate"] * 2 + ["test"] * 2
+    for film in films.itertuples():
+        below = "" if flat else f"p{film.subject_id}/s{film.study_id}/"
+        put(tmp_path, f"files/{below}{film.dicom_id}.jpg")
+    labels = films.drop_duplicates("study_id")[["subject_id", "study_id"]]
+    labels = labels.assign(Edema=["1.0", "", "1.0", ""])
+    labels.to_csv(tmp_path / "mimic-cxr-2.0.0-chexpert.csv", index=False)
+    films[["dicom_id", "study_id", "subject_id"]].to_csv(tmp_path / "metadata.csv", index=False)
+    films.iloc[::-1].to_csv(tmp_path / "split.csv", index=False)
+    _, rows, notes = layouts.read(tmp_path, positive="Edema")
+    assert rows.split.tolist() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    assert rows.label.tolist() == [1, 1, 0, 0] * 2
+    assert any(note.startswith("splits are in 'split'") for note in notes)
+    # A table that lacks a film tells no splits.
+    films.iloc[1:].to_csv(tmp_path / "split.csv", index=False)
+    assert (layouts.read(tmp_path, positive="Edema")[1].split == "").all()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from xraylib.data import images, layouts
-from xraylib.data.layouts import few
+from xraylib.data.layouts.folders import few, proposed
 from xraylib.data.manifest import DATA, DatasetError, store
 
 PROFILES = DATA.parent / "notebooks" / "profiles"
@@ -142,7 +142,7 @@ def _people(folder, table, sure):
         known.append(patients.where(patients != "", table.file))
         notes.append(f"people are those that DICOM files name, {patients.nunique()} of them")
     elif alone := int((table.person == "").sum()):
-        pattern, count = layouts.proposed(table.file) or (None, 0)
+        pattern, count = proposed(table.file) or (None, 0)
         how = "tell by --person, or with a table"
         if pattern and alone == len(table):
             how = (

@@ -1,0 +1,113 @@
+"""Image sets as people have them: folders, tables and arrays, to one line an image.
+
+Which images there are, what they show, whose they are, in which split: as far as names of files and
+folders, or a table, tell. Nothing is opened but tables and .npz files.
+"""
+
+from pathlib import Path
+
+from xraylib.data.layouts.classes import two_classes
+from xraylib.data.layouts.folders import (
+    by_pattern,
+    few,
+    images_in,
+    no_classes,
+    rows_of_folders,
+    without,
+)
+from xraylib.data.layouts.joins import naming_files, rows_of_joined, with_splits
+from xraylib.data.layouts.npz import arrays_in, unpack
+from xraylib.data.layouts.tables import places_of, read_tables, rows_of_tables
+from xraylib.data.manifest import DatasetError
+
+
+def read(
+    path, *, table=None, columns=(), person=None, label=None, positive=None, negative=None
+):  # fmt: skip
+    """What a folder, a table or an .npz file says of its images.
+
+    Args:
+        path: a folder with images at any depth, or an .npz file of arrays, which is unpacked into
+            PNG files in a folder of its name.
+        table: CSV with a line an image, or a line a folder of images, such as a study or a person;
+            None: one in the folder, where its folders are no classes. Without a header its columns
+            are called 1, 2, ...
+        columns: dict with the table's columns "file", "label" and "person"; what is missing is
+            recognised.
+        person: regular expression that finds a person in the path of a file below the folder; its
+            first group if it has one.
+        label: likewise for its label, where neither folders nor a table tell.
+        positive: the label that is class 1; None: the one that looks so, or, where there are more
+            than two and negative is given, all others.
+        negative: the label that is class 0; None: all others.
+
+    Returns:
+        (folder, rows, notes): Path; pandas.DataFrame with file (below the folder), label (0 or 1),
+        class (its name), split ("", or "train", "val", "test"), person ("" where unknown) and
+        further columns of the table; list of str, what was understood and what was left out.
+
+    Raises:
+        DatasetError: the path is none of these, two classes cannot be told, or a column or a person
+            cannot be found.
+    """
+    path = Path(path).expanduser().resolve()
+    folder, notes, places = path, [], {}
+    if path.suffix == ".npz" and path.is_file():
+        folder, rows, places = arrays_in(path)
+        notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
+    else:
+        files, notes = images_in(folder)
+        rows, more = _understood(folder, files, table, dict(columns), positive or negative, label)
+        notes += more
+    rows, more = two_classes(path, rows, positive, negative)
+    notes += more
+    if places:
+        unpack(path, folder, rows.file, places)
+    if person is not None:
+        rows["person"], lacking = by_pattern(folder, rows.file, "person", person)
+        if lacking:
+            notes.append(f"--person finds nobody in {few(lacking)}: each is a person of its own")
+    return folder, rows.reset_index(drop=True), notes
+
+
+def _understood(folder, files, table, columns, named, label):
+    """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
+    by_folder, notes = rows_of_folders(folder, files)
+    if label is not None:
+        found, _ = by_pattern(folder, by_folder.file, "label", label)
+        by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
+        return without(by_folder, found == "", "--label finds nothing in their names", notes)
+    classes = by_folder.labels.map(len).gt(0)
+    names = set().union(*by_folder.labels)
+    asked = table is not None or columns
+    if not asked and (len(names) == 2 or named in names):
+        return without(by_folder, ~classes, "they are in no class's folder", notes)
+    found, places = read_tables(folder, files, table), places_of(files)
+    beside = read_tables(folder, files, None) if table is not None else {}
+    read = rows_of_tables(folder, found if asked else naming_files(found, places), files, columns)
+    if not read and (asked or len(found) > 1):
+        others = {name: each for name, each in beside.items() if name not in found}
+        read = rows_of_joined(folder, found, others, files, columns)
+    if read:
+        # Most images first; then the one that needs no further question.
+        best = max(
+            read, key=lambda path: (len(read[path][0]), -len(set().union(*read[path][0].labels)))
+        )
+        rows, more = read[best]
+        rows, splits = with_splits(folder, rows, found | beside, files)
+        return rows, [f"labels are from the table {best}: {more[0]}", *more[1:], *splits]
+    if asked:
+        headers = {column for each in found.values() for column in each}
+        for what, name in columns.items():
+            if name not in headers:
+                raise DatasetError(
+                    f"--{what}: expected a column of the table, one of {few(sorted(headers), 20)}; "
+                    f"got {name!r}"
+                )
+        known = [f"{path}: {few(each.columns, 8)}" for path, each in found.items()]
+        raise DatasetError(
+            f"{folder}: expected a table with a column of file names that are here and one of "
+            f"labels, found {'; '.join(known)}; name them: --file COLUMN --label COLUMN"
+        )
+    no_classes(folder, files, names, found)
+    return without(by_folder, ~classes, "they are in no class's folder", notes)

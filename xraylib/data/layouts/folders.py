@@ -1,0 +1,240 @@
+"""Images in folders: classes, splits, sites and people by the names of folders and files."""
+
+import re
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from xraylib.data.manifest import DatasetError
+
+CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX", "manifest.csv")  # and what begins with a dot
+BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls", ".xlsx", ".pdf",
+          ".docx", ".html", ".npy", ".npz", ".mat", ".nii", ".gz", ".zip", ".h5", ".log", ".py",
+          ".ipynb", ".db"}  # fmt: skip
+TABLES = (".csv", ".tsv", ".csv.gz")
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+          "validate": "val", "dev": "val", "test": "test", "testing": "test",
+          "eval": "test"}  # fmt: skip
+# Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
+GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
+           "xray", "xrays", "data", "dataset", "set", "stage", "part", "batch", "all"}  # fmt: skip
+STUDY = re.compile(
+    r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d[_-]?\d\d|[\d.]{20,}"
+    r"|(study|series|session|visit|exam)s?",
+    re.I,
+)
+STUDY_OF = re.compile(r"^(study|series|session|visit|exam)[_ -]?\d+[_ -]+(?=[a-z])", re.I)
+PERSON = re.compile(r"(patient|person|subject|child|case|sub|pat|pt|p|id)[_ -]?\d+", re.I)
+NO_FILM = re.compile(
+    r"mask|segment|annotation|ground.?truth|thumb|heat.?map|overlay|bounding", re.I
+)
+NO_FILM_STEM = re.compile(r"(^|[_. -])(mask|seg|segmentation|annotation|overlay|thumb|thumbnail)s?"
+                          r"([_. -]?\d*)$", re.I)  # fmt: skip
+# Names of a class that is not what is looked for; the other is class 1.
+NEGATIVE = {"normal", "normals", "healthy", "negative", "neg", "control", "controls", "other",
+            "others", "none", "no finding", "no", "0", "benign"}  # fmt: skip
+# Names of people in public sets' files, and in files in general: as few as fit are proposed.
+STEMS = (r"NORMAL2-IM-\d+|IM-\d+|person\d+", r"^\D*\d+(?=[_. -])", r"^.+(?=[_ -]\d+$)")
+
+
+def few(names, most=5):
+    """A list for a message: the first of them and how many more there are."""
+    names = list(map(str, names))
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def visible(folder):
+    """What is in a folder but for hidden files and what systems leave there, sorted."""
+    try:
+        paths = sorted(folder.iterdir(), key=lambda path: (path.name.casefold(), path.name))
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror}); check rights") from error
+    return [path for path in paths if path.name[0] != "." and path.name not in CLUTTER]
+
+
+def images_in(folder):
+    """Files that may be films, PurePosixPath below the folder, sorted; notes of all others."""
+    expected = f"{folder}: expected a folder of images or an .npz file of arrays, found"
+    if not folder.exists():
+        raise DatasetError(f"{expected} nothing; check the path")
+    if not folder.is_dir():
+        raise DatasetError(f"{expected} another file; name the folder that it lies in")
+    films, beside, drawn, todo = [], [], [], [folder]
+    while todo:
+        for path in visible(todo.pop()):
+            if path.is_dir():
+                todo.append(path)
+                continue
+            file = PurePosixPath(path.relative_to(folder).as_posix())
+            no_film = any(map(NO_FILM.search, file.parts[:-1])) or NO_FILM_STEM.search(file.stem)
+            if file.suffix.lower() in BESIDE:
+                beside.append(file)
+            else:
+                (drawn if no_film else films).append(file)
+    if not films:  # a set of masks, or of films under such a name
+        films, drawn = drawn, []
+    notes = []
+    if drawn:
+        places = Counter(file.parent for file in drawn)
+        where = few(f"{count:,} in {place}" for place, count in sorted(places.items()))
+        notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
+    if beside := [file for file in beside if not file.name.endswith(TABLES)]:
+        notes.append(f"left out, no images: {few(sorted(beside))}")
+    return sorted(films), notes
+
+
+def no_classes(folder, files, names, tables):
+    """Say why folders are no two classes, where no option can help."""
+    expected = f"{folder}: expected a sub-folder of images for each of two classes, found"
+    remedy = (
+        "move the images of each class into one, or give a table, --table FILE.csv, or say where "
+        "names of files have the label, --label REGEX"
+    )
+    if tables:
+        remedy = (
+            f"labels may be in {few(tables)}: name the columns, --table FILE.csv --file COLUMN "
+            "--label COLUMN"
+        )
+    if not names:
+        raise DatasetError(f"{expected} {len(files):,} images and no such sub-folder; {remedy}")
+    empty = [path.name for path in visible(folder) if path.is_dir() and not any(path.rglob("*.*"))]
+    if len(names) == 1 and empty:
+        raise DatasetError(
+            f"{folder}: expected images of the class {empty[0]!r}, found none; add them, or move "
+            "the folder away"
+        )
+    if len(names) == 1:
+        only = next(iter(names))
+        raise DatasetError(
+            f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above, "
+            f"or {remedy}"
+        )
+    if len(names) > max(20, len(files) // 20):
+        raise DatasetError(
+            f"{expected} {len(names):,} ({few(sorted(names))}), which look like people, not like "
+            f"classes; {remedy}"
+        )
+
+
+def without(rows, which, why, notes):
+    if which.any():
+        notes = [*notes, f"left out, for {why}: {few(rows.file[which])}"]
+    return rows[~which].reset_index(drop=True), notes
+
+
+def rows_of_folders(folder, files):
+    """Rows as the folders say: splits, one level of classes, then sites and people."""
+    splits, parts = [], []
+    for file in files:
+        known = [(name, _words(name)) for name in file.parts[:-1]]
+        named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
+        splits.append(named[0] if named else "")
+        # A set that was unpacked into a folder of its own name may lie in it twice.
+        parts.append(
+            [STUDY_OF.sub("", name) for name, words in known if not words and name != folder.name]
+        )
+    # A folder around everything is no class, unless there is nothing else.
+    while parts and all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
+        parts = [each[1:] for each in parts]
+    level = _level_of_classes(parts)
+    parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
+    rows = pd.DataFrame(
+        {
+            "file": [file.as_posix() for file in files],
+            "labels": [frozenset(each[:1]) for each in parts],
+            "split": splits,
+            "person": "",
+        }
+    )
+    below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
+    level, notes = _level_of_people(below)
+    if level is not None:
+        rows["person"] = [
+            "/".join(each[: level + 1]) if len(each) > level else "" for each in below
+        ]
+    if level != 0 and any(below):
+        rows["site"] = [each[0] if each else "" for each in below]
+    if any(splits):
+        notes.insert(0, f"the folders {few(sorted(set(splits) - {''}))} are taken for splits")
+    return rows, notes
+
+
+def _level_of_classes(parts):
+    """Which level of folders are classes: 0, unless they are below people or, of all, say so."""
+    depth = min(map(len, parts), default=0)
+    levels = [{each[level] for each in parts} for level in range(depth)]
+    for level, names in enumerate(levels):
+        if len(names) == 2 and sum(map(is_negative, names)) == 1:
+            return level
+    if depth < 2:
+        return 0
+    people = np.mean([bool(PERSON.fullmatch(name)) or name.isdigit() for name in levels[0]]) > 0.5
+    return int(people and 1 < len(levels[1]) <= 20 and not any(map(_is_study, levels[1])))
+
+
+def is_negative(name):
+    """Whether a name of a class says that nothing was found."""
+    plain = re.sub("[-_]", " ", name.strip().casefold())
+    return plain in NEGATIVE or plain[:3] == "no "
+
+
+def _words(name):
+    """The words of a folder's name if all of them are of splits or general, else none."""
+    words = re.findall("[a-z]+", re.sub("x[-_ ]ray", "xray", name.lower()))
+    return words if all(word in GENERIC or word in SPLITS for word in words) else []
+
+
+def _is_study(name):
+    return bool(STUDY.fullmatch(name)) and not name.isdigit()
+
+
+def _level_of_people(below):
+    """Which level of folders below a class is people, or None; what is above them are sites."""
+    levels = []
+    for level in range(max(map(len, below), default=0)):
+        levels.append(Counter(tuple(each[: level + 1]) for each in below if len(each) > level))
+    for level in reversed(range(len(levels))):
+        if np.mean([bool(PERSON.fullmatch(folder[-1])) for folder in levels[level]]) > 0.5:
+            return level, []
+    for level, here in enumerate(levels):
+        deeper = levels[level + 1] if level + 1 < len(levels) else Counter()
+        if deeper.total() > here.total() / 2 and len(deeper) >= 2 * len(here):
+            continue
+        if len(here) < 10 and here.total() > 20 * len(here):
+            names = few(sorted({folder[-1] for folder in here}))
+            return None, [f"sub-folders of many images are taken for sites, not people: {names}"]
+        return level, []
+    return None, []
+
+
+def by_pattern(folder, files, what, pattern):
+    """What a regular expression finds in the path of each file, or ""; and files without it."""
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise DatasetError(
+            f"--{what}: expected a regular expression, got {pattern} ({error})"
+        ) from error
+    found = [regex.search(file) or regex.search(Path(file).stem) for file in files]
+    if not any(found):
+        raise DatasetError(
+            f"{folder}: --{what}: expected a pattern that is in names of files, but {pattern} is "
+            f"in none, such as {few(files, 2)}"
+        )
+    names = [m and (m[1] if regex.groups else m[0]) or "" for m in found]
+    lacking = [file for file, name in zip(files, names, strict=True) if not name]
+    return pd.Series(names, index=files.index), lacking
+
+
+def proposed(files):
+    """A pattern by which names of files share people, and how many there would be; or None."""
+    for pattern in STEMS:
+        stems = files.map(lambda file: PurePosixPath(file).stem)
+        names = stems.str.extract(f"({pattern})")[0].fillna(files)
+        sizes = names.value_counts()
+        if len(sizes) < 0.95 * len(files) and sizes.iloc[0] <= max(20, len(files) / 20):
+            return pattern, len(sizes)
+    return None

@@ -1,0 +1,235 @@
+"""Images in a table: which column names files, which labels, which people."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xraylib.data.layouts.folders import PERSON, SPLITS, TABLES, few, rows_of_folders, visible
+from xraylib.data.manifest import DatasetError
+
+# Headers as the publishers of large sets write them, in small letters without signs.
+LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
+         "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
+WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
+       "case id", "pid", "mrn")  # fmt: skip
+SPLIT = ("split", "dataset split", "subset", "set", "partition")
+
+
+def plain_header(header):
+    return re.sub(r"[\W_]+", " ", str(header).lower()).strip()
+
+
+def read_tables(folder, files, table):
+    """DataFrames of str by name: the table, or all in the folder; those of equal columns as one."""
+    if table is not None:
+        paths = [Path(table).expanduser()]
+        if not paths[0].is_file():
+            paths = [folder / table]
+    else:
+        paths = [p for p in visible(folder) if p.name.endswith(TABLES)] if folder.is_dir() else []
+    found, known = {}, places_of(files)
+    for path in paths:
+        try:
+            each = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
+            if any(place_of(name, known) for name in each.columns):  # no header, but a file's line
+                line = pd.DataFrame([list(each.columns)], columns=each.columns)
+                each = pd.concat([line, each], ignore_index=True)
+                each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
+        except (OSError, ValueError, pd.errors.ParserError) as error:
+            if table is None:
+                continue
+            raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
+        counted = list(map(str, range(len(each))))  # as pandas numbers lines
+        each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
+        for other, there in found.items():
+            if list(there.columns) == list(each.columns):
+                found[other] = pd.concat([there, each], ignore_index=True)
+                break
+        else:
+            found[path.name] = each
+    return found
+
+
+def rows_of_tables(folder, tables, files, columns):
+    """(rows, notes) of each table that has the named columns, files and labels."""
+    read = {
+        path: _by_table(folder, table, files, columns)
+        for path, table in tables.items()
+        if set(columns.values()) <= set(table)
+    }
+    return {path: each for path, each in read.items() if each is not None}
+
+
+def column_of_files(table, places, candidates):
+    """The column that names most files, and the files."""
+    found = {name: table[name].map(lambda cell: place_of(cell, places)) for name in candidates}
+    name = max(found, key=lambda name: found[name].notna().sum())
+    return name, found[name]
+
+
+def _by_table(folder, table, files, columns):
+    """(rows, notes) of a table, or None where it has no file names or no labels."""
+    places = places_of(files)
+    candidates = [columns["file"]] if "file" in columns else list(table)
+    (name, file), of = column_of_files(table, places, candidates), "files"
+    if file.isna().all():
+        of = "folders"
+        name, table, file = _of_folders(table, files, candidates)
+        if name is None:
+            return None
+    notes = []
+    plain = {plain_header(header): header for header in table}
+    label = columns.get("label") or next(
+        (plain[n] for n in LABEL
+         if n in plain and plain[n] != name and not _is_prose(table[plain[n]])), None
+    )  # fmt: skip
+    who = columns.get("person") or next((plain[n] for n in WHO if n in plain), None)
+    findings = [] if label else [c for c in table if c not in (name, who) and _is_finding(table[c])]
+    if not label and not findings:
+        return None
+    if label:
+        labels = table[label].map(_findings)
+        what = f"labels in {label!r}"
+    else:
+        marks = table[findings].apply(pd.to_numeric, errors="coerce")
+        labels = pd.Series([frozenset(c for c, v in zip(findings, row, strict=True) if v == 1)
+                            | {f"{c} or not" for c, v in zip(findings, row, strict=True) if v == -1}
+                            for row in marks.to_numpy()], index=table.index)  # fmt: skip
+        labels = labels.map(lambda found: found or frozenset({""}))
+        what = f"a column for each of {few(findings)}"
+    split = column_of_splits(folder, table)
+    used = {name, label, who, split.name if split is not None else None, *findings}
+    rest = [c for c in table if c not in used and plain_header(c) not in _OURS]
+    rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
+    by_folder, _ = rows_of_folders(folder, files)
+    if who:
+        rows["person"] = table[who].str.strip()
+    if split is not None:
+        rows["split"] = split
+    rows = rows.join(table[rest].rename(columns=plain_header))[file.notna()]
+    lacking = int(file.isna().sum())
+    # Several lines of a file, such as one a box, are taken together.
+    if (rows.groupby("file").split.nunique() > 1).any():
+        several = rows.groupby("file").split.nunique()
+        raise DatasetError(
+            f"{folder}: {few(several.index[several > 1])} in more than one split; correct the table"
+        )
+    every = {column: "first" for column in rows if column not in ("file", "labels")}
+    every["labels"] = lambda sets: frozenset().union(*sets)
+    rows = rows.groupby("file", sort=True).agg(every).reset_index()
+    by_folder = by_folder.set_index("file").loc[rows.file]
+    if split is None:
+        rows["split"] = by_folder.split.to_numpy()
+    if not who:
+        people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
+        rows["person"] = [found[-1] if found else "" for found in people]
+    people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
+    notes.insert(0, f"{of} in {name!r}, {what}, people {people}")
+    if not rows.person.any():
+        key = plain_header(columns.get("together", ""))
+        # An examination has some films, and all of one person; what has more is no examination.
+        if key in rows and rows[key].value_counts().median() <= 6:
+            rows["person"] = rows[key]
+            notes.append(f"people are unknown: the films of one {columns['together']!r} are kept "
+                         "together, as if it were a person")  # fmt: skip
+    if split is not None:
+        notes.append(f"splits are in {split.name!r}")
+    if lacking:
+        absent = few(table[name][file.isna()])
+        notes.append(f"{lacking:,} lines of the table name what is not here: {absent}")
+    if left := sorted({f.as_posix() for f in files} - set(rows.file)):
+        notes.append(f"left out, for the table does not name them: {few(left)}")
+    return rows, notes
+
+
+def _of_folders(table, files, candidates):
+    """A table with a line a folder, such as a study: the column, and table and files a line a file.
+
+    Of several such columns the one of most folders counts: a study's labels, not a person's.
+    """
+    within = {}
+    for file in files:
+        for folder in {part.lower() for part in file.parts[:-1]}:
+            number = re.fullmatch(r"[a-z]{1,8}[_-]?(\d+)", folder)  # s50414267 is study 50414267
+            for key in {folder, *(number.groups() if number else ())}:
+                within.setdefault(key, []).append(file.as_posix())
+    cells = {name: table[name].str.strip().str.lower() for name in candidates}
+    # Each folder has one line; a class has many.
+    known = {name: set(each) & set(within) for name, each in cells.items() if each.is_unique}
+    name = max(known, key=lambda name: len(known[name]), default=None)
+    if name is None or not known[name]:
+        return None, table, None
+    table = table.assign(**{_BELOW: cells[name].map(within)}).explode(_BELOW, ignore_index=True)
+    return name, table.drop(columns=_BELOW), table[_BELOW].where(table[_BELOW].notna(), None)
+
+
+_BELOW = "files below a folder"
+_OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
+
+
+def column_of_splits(folder, table):
+    """A column with a word for each line, train, val or test as manifests have them; or None."""
+    plain = {plain_header(header): header for header in table}
+    for name in (plain[known] for known in SPLIT if known in plain):
+        values = table[name].str.strip()
+        found = values.str.lower().map(SPLITS)
+        if (found == "train").any():
+            if strange := Counter(values[found.isna()]):
+                what = few(f"{value!r} ({count:,})" for value, count in strange.most_common())
+                raise DatasetError(
+                    f"{folder}: expected train, val or test in each line of {name!r}, found "
+                    f"{what}; take these lines out, or rename the column to deal images anew"
+                )
+            return found
+    return None
+
+
+def _is_prose(column):
+    """Whether a column is what a report says, under the name of a column of labels."""
+    lengths = [len(name) for cell in column.unique() for name in _findings(cell)]
+    return bool(lengths) and np.median(lengths) > 40
+
+
+def _is_finding(column):
+    values = set(column.str.strip()) - {""}
+    return (
+        bool(values)
+        and values <= {"0", "1", "-1", "0.0", "1.0", "-1.0"}
+        and bool(values & {"1", "1.0"})
+    )
+
+
+def _findings(cell):
+    """The names in a cell such as "Effusion|Mass", "['effusion', 'mass']" or "Pneumonia/Viral"."""
+    cell = cell.strip()
+    if cell.startswith("["):
+        try:
+            return frozenset(str(each).strip() for each in ast.literal_eval(cell)) or frozenset()
+        except (ValueError, SyntaxError):
+            cell = cell.strip("[]")
+    return frozenset(part.strip() for part in re.split(r"[|;/]", cell) if part.strip())
+
+
+def places_of(files):
+    """From each end of a path, in small letters, to the file; None where two have it."""
+    places = {}
+    for file in files:
+        parts = file.as_posix().lower().split("/")
+        for start in range(len(parts)):
+            end = "/".join(parts[start:])
+            for key in {end, end.removesuffix(file.suffix.lower())}:
+                places[key] = file.as_posix() if key not in places else None
+    return places
+
+
+def place_of(cell, places):
+    """The file that a cell names: by its path, or as much of its end as is here."""
+    parts = str(cell).strip().lower().replace("\\", "/").split("/")
+    for start in range(len(parts)):
+        if found := places.get("/".join(parts[start:])):
+            return found
+    return None
