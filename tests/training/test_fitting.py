@@ -1,5 +1,6 @@
 """Training, on phantoms and a small real network."""
 
+import functools
 import json
 import zipfile
 
@@ -20,12 +21,21 @@ def data():
     return datasets.load("phantom", n=24, seed=5, size=224)
 
 
+@functools.cache
+def built(**settings):
+    model = builders.report_network("efficientnet_lite0", seed=1, **settings)
+    return model, [variable.numpy() for variable in model.variables]
+
+
 @pytest.fixture
 def network():
+    """A network as if it were new: each is built once, and compiled once."""
+
     def build(trainable="top", **settings):
-        return builders.report_network(
-            "efficientnet_lite0", trainable=trainable, seed=1, **settings
-        )
+        model, start = built(trainable=trainable, **settings)
+        for variable, value in zip(model.variables, start, strict=True):
+            variable.assign(value)
+        return model
 
     return build
 
