@@ -67,12 +67,13 @@ def _message(records):
     below = sum(value < kind for value in values)
     difference, low, high = records["covid.blind.difference"]["value"]
     if low <= 0 <= high:
-        middle = "whether it does better with the middle of the film, these films do not say"
+        middle = "Whether the network gains from the middle of the film, these films do not say."
     else:
-        middle = f"with its middle blacked out it does {'worse' if difference > 0 else 'better'}"
+        worse = "worse" if difference > 0 else "better"
+        middle = f"With the middle of the film blacked out the network does {worse}."
     return (
-        f"Whether a film's file was JPEG or PNG tells its label more often than "
-        f"{below} of {len(values)} trainings of a network that sees the film; {middle}."
+        "Only to know whether a film's file was JPEG or PNG gives the right label for more films "
+        f"than {below} of {len(values)} trainings of a network that sees the film do. {middle}"
     )
 
 
