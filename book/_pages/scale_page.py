@@ -82,7 +82,7 @@ waited: they are averaged on the card now, which was not measured.
 | Keras on | precision | images a batch | images a second | largest difference |
 |---|---|--:|--:|--:|
 {features}
-So on a card `averaged` takes larger batches than on a processor, and the audit half precision \
+So on a card the function `averaged` takes larger batches, and the audit uses half precision \
 (`mixed_float16`, which was measured in small batches only): at the rate of that row {far} films \
 are {far_time}, once they are read. `float32` on such a card rounds the factors of a product to \
 ten bits (TF32) unless TensorFlow is told otherwise.

@@ -20,6 +20,7 @@ ledger.record("eval.epochs", epochs, setting=True)
 headline = proportion(k_final, n_train)
 ten, nine = proportion(n_val, n_val), proportion(n_val - 1, n_val - 1)
 ledger.record("E4.headline", list(headline), str(headline))
+ledger.record("E4k.report", log["acc"][-1], f"{log['acc'][-1]:.2f}")
 ledger.record("E4.range", [int(late.min()), int(late.max())], span(late))
 ledger.record("E4b.interval", list(ten), str(ten))
 ledger.record("E4b.distinct", list(nine), str(nine))
@@ -71,6 +72,8 @@ ledger.record("E4g.interval", list(two_of_two), str(two_of_two))
 for (name, what), spread in hit.items():
     network_name = name.split("'")[0]
     ledger.record(f"hits.{network_name}.{what.split()[-1]}", spread)
+    each = ", ".join(map(str, spread.values))
+    ledger.record(f"hits.{network_name}.{what.split()[-1]}.each", each, each, timing=True)
     if what == "Grad-CAM":  # so many films as there are trainings
         pooled_hits = proportion(sum(spread.values), spread.n * len(spread.values))
         ledger.record(f"hits.{network_name}.all", pooled_hits, timing=True)
