@@ -214,7 +214,8 @@ def test_a_corrected_manifest_runs_again_what_uses_it(house, tmp_path):
 def test_a_card_has_an_environment_of_its_own(house):
     done = make(house, "-n", "lab", "GPU=1")
     assert (
-        ".venv-gpu/bin/pip install --quiet --require-hashes -r requirements-gpu.lock" in done.stdout
+        ".venv-gpu/bin/pip install --quiet --no-deps --require-hashes -r requirements-gpu.lock"
+        in done.stdout
     )
     assert ".venv-gpu/bin/jupyter lab notebooks" in done.stdout
     assert ".venv-gpu" not in make(house, "-n", "lab").stdout
