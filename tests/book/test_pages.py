@@ -184,8 +184,8 @@ def test_figures_that_show_films_are_marked_so(path):
     "low, high, says",
     [
         (-0.1, 0.2, "these films do not say"),
-        (0.01, 0.2, "with its middle blacked out it does worse"),
-        (-0.2, -0.01, "with its middle blacked out it does better"),
+        (0.01, 0.2, "With the middle of the film blacked out the network does worse."),
+        (-0.2, -0.01, "With the middle of the film blacked out the network does better."),
     ],
 )
 def test_the_title_page_says_no_more_than_the_intervals(low, high, says):
@@ -199,7 +199,7 @@ def test_the_title_page_says_no_more_than_the_intervals(low, high, says):
     cover = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cover)
     words = cover.caption(records)
-    assert says in words and "more often than 2 of 3 trainings" in words
+    assert says in words and "for more films than 2 of 3 trainings" in words
 
 
 def test_what_a_large_set_costs_is_measured_or_marked(tmp_path):
