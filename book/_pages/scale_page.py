@@ -177,9 +177,10 @@ def _fit(seconds):
 
 
 def _time(seconds):
+    """With a space that does not break."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.0f}\u00a0s"
+    return f"{seconds / 60:.0f}\u00a0min" if seconds < 6000 else f"{seconds / 3600:.1f}\u00a0h"
 
 
 def _figure(sizes, far, seconds, memory, powers):
