@@ -341,9 +341,21 @@ def test_splits_in_a_table_of_their_own(tmp_path, flat):
     assert rows.split.tolist() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
     assert rows.label.tolist() == [1, 1, 0, 0] * 2
     assert any(note.startswith("splits are in 'split'") for note in notes)
-    # A table that lacks a film tells no splits.
+    # A table that lacks a film tells no splits, nor one of something else, whatever is wrong in it.
     films.iloc[1:].to_csv(tmp_path / "split.csv", index=False)
+    (tmp_path / "scanners.csv").write_text("scanner,set\nA,train\nB,spare parts\n")
     assert (layouts.read(tmp_path, positive="Edema")[1].split == "").all()
+
+
+def test_splits_of_people_are_not_those_of_files_of_the_same_numbers(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(1, 9)))
+    ids, lines = range(1, 9), "\n".join
+    labels = lines(f"{k}.png,{'ill' if k % 2 else 'well'},{9 - k}" for k in ids)
+    (tmp_path / "labels.csv").write_text(f"file,label,patient\n{labels}")
+    people = lines(f"{k},{'train' if k < 5 else 'test'}" for k in ids)
+    (tmp_path / "people.csv").write_text(f"patient,split\n{people}")
+    rows = layouts.read(tmp_path, positive="ill")[1]
+    assert (rows.split == "").all()
 
 
 @pytest.fixture

@@ -82,12 +82,17 @@ def rows_of_joined(folder, named, others, files, columns):
 
 
 def with_splits(folder, rows, tables, files):
-    """The rows with the splits that a table of its own has of all these files; notes."""
+    """The rows with the splits that a table of its own has of all these files, if they have none;
+    notes."""
+    if (rows.split != "").any():
+        return rows, []
     places = places_of(files)
-    for name, table in tables.items() if (rows.split == "").all() else ():
+    for name, table in naming_files(tables, places).items():
         file = column_of_files(table, places, table)[1]
+        if not set(rows.file) <= set(file):
+            continue
         split = column_of_splits(folder, table)
-        if split is None or not set(rows.file) <= set(file):
+        if split is None:
             continue
         of = split.groupby(file).agg(set)[rows.file]
         if (of.map(len) == 1).all():
