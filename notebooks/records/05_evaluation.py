@@ -43,16 +43,27 @@ apart_most = float(np.ptp(fresh, axis=0).max())
 ledger.record("seed.repeats", float(repeats), f"{repeats:.3f}", timing=True)
 ledger.record("seed.apart", apart_most, f"{apart_most:.2f}", timing=True)
 
-# %% film_range
+# %% noise
+of_data, of_chests = noise.values()
+mixed, chests_mixed = (each["right in some trainings only"] for each in noise.values())
 between = np.sqrt(np.mean(np.diff(cross.scores, axis=0) ** 2))
 halves = np.sqrt(np.mean((cross.scores[::2].mean(0) - cross.scores[1::2].mean(0)) ** 2))
-largest, training_sd = float(film_range.max()), float(cross.correct.std())
+largest = float(of_data["largest range of a film's score"])
+training_sd, sampling_sd = (
+    float(of_data[f"{each} noise, films"]) for each in ("training", "sampling")
+)
 ledger.record("seed.film", largest, f"{largest:.2f}", tolerance=0.5)
 ledger.record("seed.mixed", mixed, f"{mixed} of {n}", timing=True)
 ledger.record("seed.sd", training_sd, f"{training_sd:.1f}", tolerance=2)
-ledger.record("seed.se", float(sampling_sd), f"{sampling_sd:.1f}", tolerance=1)
+ledger.record("seed.se", sampling_sd, f"{sampling_sd:.1f}", tolerance=1)
 ledger.record("seed.between", float(between), f"{between:.2f}", tolerance=0.1)
 ledger.record("seed.halves", float(halves), f"{halves:.2f}", timing=True)
+chest_noise = (
+    float(of_chests[f"{each} noise, films"]) for each in ("training", "sampling")
+)
+for key, sd in zip(("sd", "se"), chest_noise, strict=True):
+    ledger.record(f"room.{key}", sd, f"{sd:.1f}", tolerance=3)
+ledger.record("room.mixed", chests_mixed, f"{chests_mixed} of {n_chests}", timing=True)
 
 # %% lost
 for (model, trained, test), counts in planted.items():
@@ -79,3 +90,22 @@ for (name, what), spread in hit.items():
         ledger.record(f"hits.{network_name}.all", pooled_hits, timing=True)
 ledger.record("hits.chance", chance, f"{chance:.2f}", tolerance=0.04)
 ledger.record("hits.area", area, f"{area:.2f}", tolerance=0.02)
+
+# %% hard
+ledger.record("room.network", hard.spread)
+ledger.record("room.majority", half)
+ledger.record("room.single_auc", single_auc, spread=True)
+ledger.record("room.auc", hard_as_one.auc, tolerance=0.05)
+ledger.record("room.together", hard_as_one.accuracy, tolerance=8)
+
+# %% slopes
+ledger.record("room.slopes", slopes, spread=True)
+ledger.record("room.slope", hard_calibrated.slope, tolerance=1.5)
+
+# %% roomy
+keys = ("network", "settled", "cnn", "features", "pixels16", "pixels4")
+for name, key in list(zip(roomy, keys, strict=True))[1:]:
+    ledger.record(f"room.{key}", roomy[name].spread)
+for key, difference in zip(keys[1:], minus, strict=True):
+    ledger.record(f"room.{key}.difference", difference, tolerance=0.08)
+ledger.record("room.settled.minus", settled_minus, tolerance=0.08)
