@@ -28,7 +28,8 @@ class Dataset:
         labels: int64 (n,), index into class_names.
         names: list of n different str; for sets made of files, the file.
         groups: int64 (n,); images of one patient share a number. Split by it.
-        split: str (n,), "train" or "val"; for "covid" see :func:`load`.
+        split: str (n,), "train" or "val", of your own images also "test"; for "covid" "all": it
+            comes without one, cross-validate by groups.
         table: pandas.DataFrame of n rows: the manifest; for phantoms file, label, split, group,
             width and height in pixels, and letter, arrow, opacity: "yes" or "no".
         class_names: ("chest", "abdomen"): abdomen is 1, as the report scores it; for "covid"
@@ -133,11 +134,7 @@ def load(
         store: folder to keep images of this size in, see :func:`xraylib.data.arrays.filled`, if
             there are more than 300: for sets that do not fit into memory.
         **options: for "phantom": n (default 75) and seed (default 0), and the other parameters
-            of :func:`xraylib.data.phantoms.stream`. For "covid": subset. "all" (default) is all 118
-            films, in one split "all": they come without one, cross-validate by groups.
-            "clean50" is one film each of 25 + 25 people, as near the report's 50 as open
-            licences allow, in the splits "train" (30), "test" (18, the report's word and number)
-            and "spare" (2, in neither).
+            of :func:`xraylib.data.phantoms.stream`.
 
     Returns:
         Dataset.
@@ -155,12 +152,9 @@ def load(
         dataset = _phantoms(**options)
     else:
         image_set = find(name)
-        known = ["subset"] if image_set.subsets else []
-        if unknown := [key for key in options if key not in known]:
-            raise TypeError(
-                f"load({image_set.name!r}) takes the further options {known}, got {unknown}"
-            )
-        table = _pick(image_set, **options)
+        if options:
+            raise TypeError(f"load({image_set.name!r}) takes no further options, got {[*options]}")
+        table = image_set.table()
         whole, images = len(table), None
         if max_images is not None and whole > max_images:
             table = _draw(table, max_images)
@@ -228,18 +222,6 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
 def _reading():
     """The code that reads and resizes: with another, an array in a store is another one."""
     return [path.read_bytes() for path in map(Path, (__file__, image_files.__file__))]
-
-
-def _pick(image_set, subset="all"):
-    """The lines of a manifest that belong to a subset, which says what their split is."""
-    known = ("all", *image_set.subsets)
-    if subset not in known:
-        raise ValueError(f"subset: expected one of {known}, got {subset!r}")
-    table = image_set.table()
-    if subset == "all":
-        return table
-    table = table[table[subset] != ""].reset_index(drop=True)
-    return table.assign(split=table[subset])
 
 
 def _draw(table, max_images):

@@ -36,8 +36,6 @@ class ImageSet:
         class_names: of label 0 and of label 1.
         folder: its folder in the cache, and below XRAYLIB_DATA and XRAYLIB_MIRROR; by default
             its name.
-        subsets: columns of the manifest that each pick a part of the set: the images whose cell
-            is not empty; the cell is then their split.
         crossing: whether a person may stand on both sides of a split, which an audit finds.
     """
 
@@ -46,7 +44,6 @@ class ImageSet:
     url: str | None
     class_names: tuple = ("chest", "abdomen")
     folder: str = ""
-    subsets: tuple = ()
     crossing: bool = False
 
     def table(self):
@@ -71,7 +68,7 @@ class ImageSet:
             table = pd.read_csv(path, keep_default_na=False, dtype={"file": str, "class": str})
         except ValueError as error:
             raise wrong(f"a CSV table ({error})") from error
-        expected = COLUMNS + self.subsets + (CONVERTED if "original_sha256" in table else ())
+        expected = COLUMNS + (CONVERTED if "original_sha256" in table else ())
         if missing := [column for column in expected if column not in table]:
             raise wrong(f"the columns {expected}, found no {missing}")
         for column in [c for c in ("file", "original_filename") if c in table]:
@@ -87,14 +84,12 @@ class ImageSet:
                 raise wrong(f"a label of 0 or 1 for {file}, found {label!r}")
             if not str(group).strip():
                 raise wrong(f"a group for {file}, the person of whom it is, found none")
-        for column in ("split", *self.subsets):
-            there = table[table[column] != ""]
-            sides = there.groupby("group")[column].unique()
-            if len(both := sides[sides.map(len) > 1]) and not self.crossing:
-                raise wrong(
-                    f"each person in one part of {column}, found group {both.index[0]} in "
-                    f"{' and '.join(both.iloc[0])}"
-                )
+        sides = table[table.split != ""].groupby("group").split.unique()
+        if len(both := sides[sides.map(len) > 1]) and not self.crossing:
+            raise wrong(
+                f"each person in one part of split, found group {both.index[0]} in "
+                f"{' and '.join(both.iloc[0])}"
+            )
         if not pd.api.types.is_integer_dtype(table.group):  # names will do
             table["group"] = pd.factorize(table.group)[0]
         return table
@@ -113,7 +108,6 @@ IMAGE_SETS = {
         "",
         class_names=("other", "covid"),
         folder="covid-chestxray",
-        subsets=("clean50",),
     ),
 }
 
