@@ -144,40 +144,37 @@ def load(
         DatasetError: see :func:`xraylib.data.download.fetch`.
         xraylib.data.images.ImageError: a file with the right checksum is no image.
     """
+    how = size, interpolation, keep_aspect
     if size is not None:
         _check_resize(size, interpolation)
     if name == "phantom":
         if not pictures:
             raise ValueError('pictures: "phantom" is computed, and nothing but pictures; leave out')
-        dataset = _phantoms(**options)
-    else:
-        image_set = find(name)
-        if options:
-            raise TypeError(f"load({image_set.name!r}) takes no further options, got {[*options]}")
-        table = image_set.table()
-        whole, images = len(table), None
-        if max_images is not None and whole > max_images:
-            table = _draw(table, max_images)
-        if pictures:
-            check = None
-            if image_set.url is None:
-                folder = Path(image_set.manifest).parent
-                remedy = f"put it back, or: {anew(folder)} --force"
-                check = functools.partial(check_files, folder, remedy=remedy)
-            else:
-                folder = fetch(image_set)
-            images = Pictures(folder, table.file)
-            if size is not None:
-                how = size, interpolation, keep_aspect
-                images = at_size(images, table, *how, store=store, check=check)
-            else:
-                if check is not None:
-                    check(table)
-                images = list(images) if len(images) <= MANY else images
-        dataset = from_table(images, table, image_set.class_names, image_set.name, whole)
-    if size is None or name != "phantom":
-        return dataset
-    return replace(dataset, images=resize(dataset.images, size, interpolation, keep_aspect))
+        data = _phantoms(**options)
+        return data if size is None else replace(data, images=resize(data.images, *how))
+    image_set = find(name)
+    if options:
+        raise TypeError(f"load({image_set.name!r}) takes no further options, got {[*options]}")
+    table = image_set.table()
+    whole, images = len(table), None
+    if max_images is not None and whole > max_images:
+        table = _draw(table, max_images)
+    if pictures:
+        check = None
+        if image_set.url is None:
+            folder = Path(image_set.manifest).parent
+            remedy = f"put it back, or: {anew(folder)} --force"
+            check = functools.partial(check_files, folder, remedy=remedy)
+        else:
+            folder = fetch(image_set)
+        images = Pictures(folder, table.file)
+        if size is not None:
+            images = at_size(images, table, *how, store=store, check=check)
+        else:
+            if check is not None:
+                check(table)
+            images = list(images) if len(images) <= MANY else images
+    return from_table(images, table, image_set.class_names, image_set.name, whole)
 
 
 def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=None, check=None):
@@ -210,12 +207,9 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
         known_by = table.file.tolist(), table.sha256.tolist(), how, _reading()
         return arrays.filled(store, known_by, shape, np.uint8, read)
     images = np.empty(shape, np.uint8)
-    starts = tqdm(
-        range(0, len(images), 64), "images", leave=False, disable=len(images) <= MANY or None
-    )
-    for start in starts:
-        rows = range(start, min(start + 64, len(images)))
-        images[start : rows.stop] = read(rows)
+    starts, few = range(0, len(images), 64), len(images) <= MANY
+    for start in tqdm(starts, "images", leave=False, disable=few or None):
+        images[start : start + 64] = read(range(len(images))[start : start + 64])
     return images
 
 
