@@ -168,10 +168,9 @@ def _deep_colour(path, orientation):
     colours = pixels[..., 2::-1].astype(np.float64)
     if pixels.shape[2] == 4:
         colours *= pixels[..., 3:] / 65535  # on black
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(colours, -1, 0)]
-    for plane in planes:
-        plane.getexif()[_ORIENTATION] = orientation
-    return _stretch(np.stack([ImageOps.exif_transpose(plane) for plane in planes], axis=-1))
+    image = Image.fromarray(_stretch(colours))
+    image.getexif()[_ORIENTATION] = orientation
+    return np.array(ImageOps.exif_transpose(image))
 
 
 def _dicom(path):
