@@ -204,18 +204,14 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
         return joblib.Parallel(-1, "threading")(jobs)
 
     if store is not None and len(table) > MANY:
-        known_by = table.file.tolist(), table.sha256.tolist(), how, _reading()
+        code = [Path(each).read_bytes() for each in (__file__, image_files.__file__)]
+        known_by = table.file.tolist(), table.sha256.tolist(), how, code
         return arrays.filled(store, known_by, shape, np.uint8, read)
     images = np.empty(shape, np.uint8)
     starts, few = range(0, len(images), 64), len(images) <= MANY
     for start in tqdm(starts, "images", leave=False, disable=few or None):
         images[start : start + 64] = read(range(len(images))[start : start + 64])
     return images
-
-
-def _reading():
-    """The code that reads and resizes: with another, an array in a store is another one."""
-    return [path.read_bytes() for path in map(Path, (__file__, image_files.__file__))]
 
 
 def _draw(table, max_images):
