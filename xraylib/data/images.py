@@ -260,16 +260,12 @@ def _by_gdcm(path, data):
 
 def _padding(array, data):
     """bool (h, w), the pixels that are no part of the picture; none where all would be."""
-    first = data.get("PixelPaddingValue")
+    first, last = data.get("PixelPaddingValue"), data.get("PixelPaddingRangeLimit")
     if first in (None, ""):
         return np.zeros(array.shape, bool)
-    last = data.get("PixelPaddingRangeLimit")
     # Of signed pixels it may be given as unsigned.
-    ends = [
-        np.array(int(each)).astype(array.dtype)
-        for each in (first, first if last in (None, "") else last)
-    ]
-    padding = (array >= min(ends)) & (array <= max(ends))
+    ends = np.array([first, first if last in (None, "") else last], int).astype(array.dtype)
+    padding = (array >= ends.min()) & (array <= ends.max())
     return padding & ~padding.all()
 
 
