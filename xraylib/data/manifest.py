@@ -7,7 +7,7 @@ your own have a column class too, with the name of the label.
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -72,9 +72,8 @@ class ImageSet:
         if missing := [column for column in expected if column not in table]:
             raise wrong(f"the columns {expected}, found no {missing}")
         for column in [c for c in ("file", "original_filename") if c in table]:
-            if not table[column].is_unique:
-                twice = table[column][table[column].duplicated()].iloc[0]
-                raise wrong(f"each {column} once, found {twice} twice")
+            if len(twice := table[column][table[column].duplicated()]):
+                raise wrong(f"each {column} once, found {twice.iloc[0]} twice")
             for file in map(PurePosixPath, table[column]):
                 # A download must not land outside the set's folder.
                 if file.is_absolute() or ".." in file.parts:
@@ -137,7 +136,8 @@ def find(name, *, crossing=False):
         raise DatasetError(
             f"{path}: expected a manifest, found no file; make it: {anew(path.parent)}"
         )
-    table = ImageSet(path.parent.name, path, None, crossing=crossing).table()
+    image_set = ImageSet(path.parent.name, path, None, crossing=crossing)
+    table = image_set.table()
     names = table.groupby("label")["class"].unique() if "class" in table else []
     if [len(name) for name in names] != [1, 1]:
         raise DatasetError(
@@ -151,8 +151,7 @@ def find(name, *, crossing=False):
             f"{path}: expected the split train and val or test, each with images of both classes, "
             f"found {', '.join(splits)}; correct it, or make it anew: {anew(path.parent)} --force"
         )
-    names = tuple(name[0] for name in names)
-    return ImageSet(path.parent.name, path, None, names, crossing=crossing)
+    return replace(image_set, class_names=tuple(name[0] for name in names))
 
 
 def anew(folder):
