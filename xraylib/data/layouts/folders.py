@@ -141,20 +141,12 @@ def rows_of_folders(folder, files):
         parts = [each[1:] for each in parts]
     level = _level_of_classes(parts)
     parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
-    rows = pd.DataFrame(
-        {
-            "file": [file.as_posix() for file in files],
-            "labels": [frozenset(each[:1]) for each in parts],
-            "split": splits,
-            "person": "",
-        }
-    )
+    rows = pd.DataFrame({"file": [file.as_posix() for file in files]})
+    rows["labels"], rows["split"] = [frozenset(each[:1]) for each in parts], splits
     below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
     level, notes = _level_of_people(below)
-    if level is not None:
-        rows["person"] = [
-            "/".join(each[: level + 1]) if len(each) > level else "" for each in below
-        ]
+    end = 0 if level is None else level + 1
+    rows["person"] = ["/".join(each[:end]) if len(each) >= end else "" for each in below]
     if level != 0 and any(below):
         rows["site"] = [each[0] if each else "" for each in below]
     if any(splits):

@@ -30,7 +30,7 @@ def read_tables(folder, files, table):
         if not paths[0].is_file():
             paths = [folder / table]
     else:
-        paths = [p for p in visible(folder) if p.name.endswith(TABLES)] if folder.is_dir() else []
+        paths = [path for path in visible(folder) if path.name.endswith(TABLES)]
     found, known = {}, places_of(files)
     for path in paths:
         try:
@@ -45,12 +45,8 @@ def read_tables(folder, files, table):
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
         counted = list(map(str, range(len(each))))  # as pandas numbers lines
         each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
-        for other, there in found.items():
-            if list(there.columns) == list(each.columns):
-                found[other] = pd.concat([there, each], ignore_index=True)
-                break
-        else:
-            found[path.name] = each
+        name = next((n for n, there in found.items() if list(there) == list(each)), path.name)
+        found[name] = pd.concat([found[name], each], ignore_index=True) if name in found else each
     return found
 
 
