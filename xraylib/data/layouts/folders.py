@@ -203,7 +203,7 @@ def _level_of_people(below):
 
 
 def by_pattern(folder, files, what, pattern):
-    """What a regular expression finds in the path of each file, or ""; and files without it."""
+    """What a regular expression finds in the path of each file, or ""."""
     try:
         regex = re.compile(pattern)
     except re.error as error:
@@ -217,14 +217,13 @@ def by_pattern(folder, files, what, pattern):
             f"in none, such as {few(files, 2)}"
         )
     names = [m and (m[1] if regex.groups else m[0]) or "" for m in found]
-    lacking = [file for file, name in zip(files, names, strict=True) if not name]
-    return pd.Series(names, index=files.index), lacking
+    return pd.Series(names, index=files.index)
 
 
 def proposed(files):
     """A pattern by which names of files share people, and how many there would be; or None."""
+    stems = files.map(lambda file: PurePosixPath(file).stem)
     for pattern in STEMS:
-        stems = files.map(lambda file: PurePosixPath(file).stem)
         names = stems.str.extract(f"({pattern})")[0].fillna(files)
         sizes = names.value_counts()
         if len(sizes) < 0.95 * len(files) and sizes.iloc[0] <= max(20, len(files) / 20):
