@@ -70,7 +70,6 @@ def source(place, server):
     """The set with its manifest; `write` changes the manifest."""
     table = pd.DataFrame({"file": FILES, "label": [1, 1, 0], "split": "all", "group": [0, 0, 1]})
     table["sha256"] = [digest((place / "site/films" / f).read_bytes()) for f in FILES]
-    table["part"] = ["test", "", "train"]
     table["width"], table["height"] = zip(*SIZES, strict=True)
     table["original_filename"] = ORIGINALS
     originals = [place / "site/o/r/abc/images" / o for o in ORIGINALS]
@@ -78,7 +77,7 @@ def source(place, server):
     table["url"] = [f"{server.url}/o/r/abc/images/{quote(o)}" for o in ORIGINALS]
     table.to_csv(place / "stand-in.csv", index=False)
     names = ("other", "covid")
-    return ImageSet("standin", place / "stand-in.csv", "", names, folder="films", subsets=("part",))
+    return ImageSet("standin", place / "stand-in.csv", "", names, folder="films")
 
 
 def change(source, row, **cells):
@@ -181,7 +180,7 @@ def test_download_and_conversion(place, server, source):
     assert len(server.requested) == 3
 
 
-def test_load_and_subset(place, source):
+def test_load(place, source):
     data = datasets.load(source)
     assert data.name == "standin" and data.class_names == ("other", "covid")
     assert data.labels.tolist() == [1, 1, 0] and data.groups.tolist() == [0, 0, 1]
@@ -189,14 +188,7 @@ def test_load_and_subset(place, source):
     for (width, height), image in zip(SIZES, data.images, strict=True):
         assert image.shape == (height, width, 3) and image.dtype == np.uint8
         assert (image == image[..., :1]).all()
-    part = datasets.load(source, subset="part", size=16)
-    assert part.names == [FILES[0], FILES[2]] and part.images.shape == (2, 16, 16, 3)
-    assert part.split.tolist() == ["test", "train"] == part.table.split.tolist()
-    assert part.table.index.tolist() == [0, 1] and part.table.label[1] == 0
-    assert part.subset(part.split == "train").names == [FILES[2]]
-    with pytest.raises(ValueError, match=r"one of \('all', 'part'\), got 'half'"):
-        datasets.load(source, subset="half")
-    with pytest.raises(TypeError, match=r"standin.*\['subset'\], got \['seed'\]"):
+    with pytest.raises(TypeError, match=r"standin.*no further options, got \['seed'\]"):
         datasets.load(source, seed=0)
 
 
@@ -353,7 +345,7 @@ def test_impossible_manifests(source, server, cells, message):
     assert server.requested == []
 
 
-@pytest.mark.parametrize("column", ["url", "width", "original_filename", "part"])
+@pytest.mark.parametrize("column", ["url", "width", "original_filename"])
 def test_manifest_without_a_column(source, column):
     pd.read_csv(source.manifest).drop(columns=column).to_csv(source.manifest, index=False)
     with pytest.raises(DatasetError, match=f"found no.*'{column}'"):
@@ -453,12 +445,11 @@ def test_films_are_as_the_manifest_says(covid, manifest):
 
 
 def test_clean50(covid):
-    part = datasets.load("covid", subset="clean50", size=32)
-    train, test, spare = (part.subset(part.split == split) for split in ("train", "test", "spare"))
-    assert (len(part), len(train), len(test), len(spare)) == (50, 30, 18, 2)
+    names = ("train", "test", "spare")
+    train, test, spare = (covid.subset(covid.table.clean50 == name) for name in names)
+    assert (len(train), len(test), len(spare)) == (30, 18, 2)
     assert train.labels.sum() == 15 and test.labels.sum() == 9
-    assert not set(train.groups) & set(test.groups) and set(part.groups) <= set(covid.groups)
-    assert train.images.shape == (30, 32, 32, 3)
+    assert not set(train.groups) & set(test.groups)
 
 
 def test_manifest_follows_the_one_beside_the_films(covid, manifest):
@@ -487,7 +478,7 @@ def test_a_changed_byte_and_a_missing_film_are_refused(covid, manifest, tmp_path
     path.unlink()
     path.write_bytes(content)
     with pytest.raises(DatasetError, match="SHA-256") as caught:
-        datasets.load("covid", subset="clean50")
+        datasets.load("covid")
     for part in (str(path), manifest.sha256[100], digest(content), "unset XRAYLIB_DATA"):
         assert part in str(caught.value)
     path.unlink()

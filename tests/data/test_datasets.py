@@ -391,8 +391,6 @@ def test_names_and_options_are_checked():
         datasets.load("xray75", size=8, interpolation="area")
     with pytest.raises(TypeError, match="xray75.*seed"):
         datasets.load("xray75", seed=3)
-    with pytest.raises(TypeError, match="xray75.*subset"):
-        datasets.load("xray75", subset="all")
     with pytest.raises(TypeError, match="options.*got.*lettres"):
         datasets.load("phantom", lettres=(0, 1))
 

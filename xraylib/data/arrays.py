@@ -115,7 +115,7 @@ def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="imag
         if not done:
             _make_room(partial, dtype, shape, progress)
         starts = range(0, shape[0], batch_size)
-        todo = [range(s, min(s + batch_size, shape[0])) for s in starts if s not in done]
+        todo = [range(shape[0])[s : s + batch_size] for s in starts if s not in done]
         jobs = (joblib.delayed(_write)(partial, compute, batch) for batch in todo)
         finished = joblib.Parallel(batch_size=1, return_as="generator_unordered")(jobs)
         with tqdm(total=shape[0], initial=shape[0] - sum(map(len, todo)), desc=what, unit="image",

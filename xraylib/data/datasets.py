@@ -28,7 +28,8 @@ class Dataset:
         labels: int64 (n,), index into class_names.
         names: list of n different str; for sets made of files, the file.
         groups: int64 (n,); images of one patient share a number. Split by it.
-        split: str (n,), "train" or "val"; for "covid" see :func:`load`.
+        split: str (n,), "train" or "val", of your own images also "test"; for "covid" "all": it
+            comes without one, cross-validate by groups.
         table: pandas.DataFrame of n rows: the manifest; for phantoms file, label, split, group,
             width and height in pixels, and letter, arrow, opacity: "yes" or "no".
         class_names: ("chest", "abdomen"): abdomen is 1, as the report scores it; for "covid"
@@ -133,11 +134,7 @@ def load(
         store: folder to keep images of this size in, see :func:`xraylib.data.arrays.filled`, if
             there are more than 300: for sets that do not fit into memory.
         **options: for "phantom": n (default 75) and seed (default 0), and the other parameters
-            of :func:`xraylib.data.phantoms.stream`. For "covid": subset. "all" (default) is all 118
-            films, in one split "all": they come without one, cross-validate by groups.
-            "clean50" is one film each of 25 + 25 people, as near the report's 50 as open
-            licences allow, in the splits "train" (30), "test" (18, the report's word and number)
-            and "spare" (2, in neither).
+            of :func:`xraylib.data.phantoms.stream`.
 
     Returns:
         Dataset.
@@ -147,43 +144,37 @@ def load(
         DatasetError: see :func:`xraylib.data.download.fetch`.
         xraylib.data.images.ImageError: a file with the right checksum is no image.
     """
+    how = size, interpolation, keep_aspect
     if size is not None:
         _check_resize(size, interpolation)
     if name == "phantom":
         if not pictures:
             raise ValueError('pictures: "phantom" is computed, and nothing but pictures; leave out')
-        dataset = _phantoms(**options)
-    else:
-        image_set = find(name)
-        known = ["subset"] if image_set.subsets else []
-        if unknown := [key for key in options if key not in known]:
-            raise TypeError(
-                f"load({image_set.name!r}) takes the further options {known}, got {unknown}"
-            )
-        table = _pick(image_set, **options)
-        whole, images = len(table), None
-        if max_images is not None and whole > max_images:
-            table = _draw(table, max_images)
-        if pictures:
-            check = None
-            if image_set.url is None:
-                folder = Path(image_set.manifest).parent
-                remedy = f"put it back, or: {anew(folder)} --force"
-                check = functools.partial(check_files, folder, remedy=remedy)
-            else:
-                folder = fetch(image_set)
-            images = Pictures(folder, table.file)
-            if size is not None:
-                how = size, interpolation, keep_aspect
-                images = at_size(images, table, *how, store=store, check=check)
-            else:
-                if check is not None:
-                    check(table)
-                images = list(images) if len(images) <= MANY else images
-        dataset = from_table(images, table, image_set.class_names, image_set.name, whole)
-    if size is None or name != "phantom":
-        return dataset
-    return replace(dataset, images=resize(dataset.images, size, interpolation, keep_aspect))
+        data = _phantoms(**options)
+        return data if size is None else replace(data, images=resize(data.images, *how))
+    image_set = find(name)
+    if options:
+        raise TypeError(f"load({image_set.name!r}) takes no further options, got {[*options]}")
+    table = image_set.table()
+    whole, images = len(table), None
+    if max_images is not None and whole > max_images:
+        table = _draw(table, max_images)
+    if pictures:
+        check = None
+        if image_set.url is None:
+            folder = Path(image_set.manifest).parent
+            remedy = f"put it back, or: {anew(folder)} --force"
+            check = functools.partial(check_files, folder, remedy=remedy)
+        else:
+            folder = fetch(image_set)
+        images = Pictures(folder, table.file)
+        if size is not None:
+            images = at_size(images, table, *how, store=store, check=check)
+        else:
+            if check is not None:
+                check(table)
+            images = list(images) if len(images) <= MANY else images
+    return from_table(images, table, image_set.class_names, image_set.name, whole)
 
 
 def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=None, check=None):
@@ -213,33 +204,14 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
         return joblib.Parallel(-1, "threading")(jobs)
 
     if store is not None and len(table) > MANY:
-        known_by = table.file.tolist(), table.sha256.tolist(), how, _reading()
+        code = [Path(each).read_bytes() for each in (__file__, image_files.__file__)]
+        known_by = table.file.tolist(), table.sha256.tolist(), how, code
         return arrays.filled(store, known_by, shape, np.uint8, read)
     images = np.empty(shape, np.uint8)
-    starts = tqdm(
-        range(0, len(images), 64), "images", leave=False, disable=len(images) <= MANY or None
-    )
-    for start in starts:
-        rows = range(start, min(start + 64, len(images)))
-        images[start : rows.stop] = read(rows)
+    starts, few = range(0, len(images), 64), len(images) <= MANY
+    for start in tqdm(starts, "images", leave=False, disable=few or None):
+        images[start : start + 64] = read(range(len(images))[start : start + 64])
     return images
-
-
-def _reading():
-    """The code that reads and resizes: with another, an array in a store is another one."""
-    return [path.read_bytes() for path in map(Path, (__file__, image_files.__file__))]
-
-
-def _pick(image_set, subset="all"):
-    """The lines of a manifest that belong to a subset, which says what their split is."""
-    known = ("all", *image_set.subsets)
-    if subset not in known:
-        raise ValueError(f"subset: expected one of {known}, got {subset!r}")
-    table = image_set.table()
-    if subset == "all":
-        return table
-    table = table[table[subset] != ""].reset_index(drop=True)
-    return table.assign(split=table[subset])
 
 
 def _draw(table, max_images):

@@ -113,10 +113,7 @@ def convert(path):
         xraylib.data.images.ImageError: see :func:`xraylib.data.images.read`.
     """
     grey = Image.fromarray(image_files.read(path)).convert("L")
-    if max(grey.size) > LONGEST:
-        scale = LONGEST / max(grey.size)
-        size = tuple(max(1, round(side * scale)) for side in grey.size)
-        grey = grey.resize(size, Image.Resampling.LANCZOS)
+    grey.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS, reducing_gap=None)
     buffer = io.BytesIO()
     grey.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

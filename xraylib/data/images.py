@@ -168,10 +168,9 @@ def _deep_colour(path, orientation):
     colours = pixels[..., 2::-1].astype(np.float64)
     if pixels.shape[2] == 4:
         colours *= pixels[..., 3:] / 65535  # on black
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(colours, -1, 0)]
-    for plane in planes:
-        plane.getexif()[_ORIENTATION] = orientation
-    return _stretch(np.stack([ImageOps.exif_transpose(plane) for plane in planes], axis=-1))
+    image = Image.fromarray(_stretch(colours))
+    image.getexif()[_ORIENTATION] = orientation
+    return np.array(ImageOps.exif_transpose(image))
 
 
 def _dicom(path):
@@ -261,16 +260,12 @@ def _by_gdcm(path, data):
 
 def _padding(array, data):
     """bool (h, w), the pixels that are no part of the picture; none where all would be."""
-    first = data.get("PixelPaddingValue")
+    first, last = data.get("PixelPaddingValue"), data.get("PixelPaddingRangeLimit")
     if first in (None, ""):
         return np.zeros(array.shape, bool)
-    last = data.get("PixelPaddingRangeLimit")
     # Of signed pixels it may be given as unsigned.
-    ends = [
-        np.array(int(each)).astype(array.dtype)
-        for each in (first, first if last in (None, "") else last)
-    ]
-    padding = (array >= min(ends)) & (array <= max(ends))
+    ends = np.array([first, first if last in (None, "") else last], int).astype(array.dtype)
+    padding = (array >= ends.min()) & (array <= ends.max())
     return padding & ~padding.all()
 
 

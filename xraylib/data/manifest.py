@@ -7,7 +7,7 @@ your own have a column class too, with the name of the label.
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -36,8 +36,6 @@ class ImageSet:
         class_names: of label 0 and of label 1.
         folder: its folder in the cache, and below XRAYLIB_DATA and XRAYLIB_MIRROR; by default
             its name.
-        subsets: columns of the manifest that each pick a part of the set: the images whose cell
-            is not empty; the cell is then their split.
         crossing: whether a person may stand on both sides of a split, which an audit finds.
     """
 
@@ -46,7 +44,6 @@ class ImageSet:
     url: str | None
     class_names: tuple = ("chest", "abdomen")
     folder: str = ""
-    subsets: tuple = ()
     crossing: bool = False
 
     def table(self):
@@ -71,13 +68,12 @@ class ImageSet:
             table = pd.read_csv(path, keep_default_na=False, dtype={"file": str, "class": str})
         except ValueError as error:
             raise wrong(f"a CSV table ({error})") from error
-        expected = COLUMNS + self.subsets + (CONVERTED if "original_sha256" in table else ())
+        expected = COLUMNS + (CONVERTED if "original_sha256" in table else ())
         if missing := [column for column in expected if column not in table]:
             raise wrong(f"the columns {expected}, found no {missing}")
         for column in [c for c in ("file", "original_filename") if c in table]:
-            if not table[column].is_unique:
-                twice = table[column][table[column].duplicated()].iloc[0]
-                raise wrong(f"each {column} once, found {twice} twice")
+            if len(twice := table[column][table[column].duplicated()]):
+                raise wrong(f"each {column} once, found {twice.iloc[0]} twice")
             for file in map(PurePosixPath, table[column]):
                 # A download must not land outside the set's folder.
                 if file.is_absolute() or ".." in file.parts:
@@ -87,14 +83,12 @@ class ImageSet:
                 raise wrong(f"a label of 0 or 1 for {file}, found {label!r}")
             if not str(group).strip():
                 raise wrong(f"a group for {file}, the person of whom it is, found none")
-        for column in ("split", *self.subsets):
-            there = table[table[column] != ""]
-            sides = there.groupby("group")[column].unique()
-            if len(both := sides[sides.map(len) > 1]) and not self.crossing:
-                raise wrong(
-                    f"each person in one part of {column}, found group {both.index[0]} in "
-                    f"{' and '.join(both.iloc[0])}"
-                )
+        sides = table[table.split != ""].groupby("group").split.unique()
+        if len(both := sides[sides.map(len) > 1]) and not self.crossing:
+            raise wrong(
+                f"each person in one part of split, found group {both.index[0]} in "
+                f"{' and '.join(both.iloc[0])}"
+            )
         if not pd.api.types.is_integer_dtype(table.group):  # names will do
             table["group"] = pd.factorize(table.group)[0]
         return table
@@ -113,7 +107,6 @@ IMAGE_SETS = {
         "",
         class_names=("other", "covid"),
         folder="covid-chestxray",
-        subsets=("clean50",),
     ),
 }
 
@@ -143,7 +136,8 @@ def find(name, *, crossing=False):
         raise DatasetError(
             f"{path}: expected a manifest, found no file; make it: {anew(path.parent)}"
         )
-    table = ImageSet(path.parent.name, path, None, crossing=crossing).table()
+    image_set = ImageSet(path.parent.name, path, None, crossing=crossing)
+    table = image_set.table()
     names = table.groupby("label")["class"].unique() if "class" in table else []
     if [len(name) for name in names] != [1, 1]:
         raise DatasetError(
@@ -157,8 +151,7 @@ def find(name, *, crossing=False):
             f"{path}: expected the split train and val or test, each with images of both classes, "
             f"found {', '.join(splits)}; correct it, or make it anew: {anew(path.parent)} --force"
         )
-    names = tuple(name[0] for name in names)
-    return ImageSet(path.parent.name, path, None, names, crossing=crossing)
+    return replace(image_set, class_names=tuple(name[0] for name in names))
 
 
 def anew(folder):

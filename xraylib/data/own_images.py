@@ -1,6 +1,5 @@
 """Your own images: from a folder, a table or arrays to a manifest and a profile."""
 
-import hashlib
 import json
 import re
 import shlex
@@ -8,6 +7,7 @@ import shlex
 import joblib
 import numpy as np
 import pandas as pd
+import pooch
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
@@ -63,21 +63,9 @@ def write(path, *, force=False, **options):
             f"always saying {larger.index[0]!r} is right on {larger.iloc[0]:,} of {len(table):,} "
             "images: compare every accuracy with that, or look at sensitivity and specificity"
         )
-    first = [
-        "file",
-        "label",
-        "class",
-        "split",
-        "group",
-        "width",
-        "height",
-        "bytes",
-        "format",
-        "bits",
-    ]
-    rest = [c for c in table if c not in (*first, "sha256", "person", "patient", "doubt")]
-    rest = [c for c in rest if (table[c] != "").any()]
-    table = table[[*first, "sha256", *rest]]
+    first = "file label class split group width height bytes format bits sha256".split()
+    rest = [c for c in table if c not in (*first, "person", "patient", "doubt")]
+    table = table[first + [c for c in rest if (table[c] != "").any()]]
     store({manifest: table.to_csv(index=False), PROFILES / "own.yml": profile})
     return manifest, table, notes + about_people + about_splits
 
@@ -96,20 +84,15 @@ def _look(folder, file):
     path = folder / file
     try:
         file.encode()
-        picture, content = images.read(path), path.read_bytes()
-        seen = images.header(path)
+        picture, seen = images.read(path), images.header(path)
+        size, sha256 = path.stat().st_size, pooch.file_hash(path)
     except UnicodeEncodeError:
         return f"{ascii(file)}: expected a name in UTF-8; rename it"
     except (images.ImageError, OSError) as error:
         return str(error)
     height, width = picture.shape[:2]
-    found = {
-        "width": width,
-        "height": height,
-        "bytes": len(content),
-        "doubt": images.doubt(picture),
-    }
-    return found | {"sha256": hashlib.sha256(content).hexdigest()} | seen
+    found = {"width": width, "height": height, "bytes": size, "sha256": sha256}
+    return found | {"doubt": images.doubt(picture)} | seen
 
 
 def _read(folder, table):

@@ -64,8 +64,8 @@ def read(
     if places:
         unpack(path, folder, rows.file, places)
     if person is not None:
-        rows["person"], lacking = by_pattern(folder, rows.file, "person", person)
-        if lacking:
+        rows["person"] = by_pattern(folder, rows.file, "person", person)
+        if len(lacking := rows.file[rows.person == ""]):
             notes.append(f"--person finds nobody in {few(lacking)}: each is a person of its own")
     return folder, rows.reset_index(drop=True), notes
 
@@ -74,7 +74,7 @@ def _understood(folder, files, table, columns, named, label):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
     by_folder, notes = rows_of_folders(folder, files)
     if label is not None:
-        found, _ = by_pattern(folder, by_folder.file, "label", label)
+        found = by_pattern(folder, by_folder.file, "label", label)
         by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
         return without(by_folder, found == "", "--label finds nothing in their names", notes)
     classes = by_folder.labels.map(len).gt(0)

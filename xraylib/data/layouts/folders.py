@@ -141,20 +141,12 @@ def rows_of_folders(folder, files):
         parts = [each[1:] for each in parts]
     level = _level_of_classes(parts)
     parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
-    rows = pd.DataFrame(
-        {
-            "file": [file.as_posix() for file in files],
-            "labels": [frozenset(each[:1]) for each in parts],
-            "split": splits,
-            "person": "",
-        }
-    )
+    rows = pd.DataFrame({"file": [file.as_posix() for file in files]})
+    rows["labels"], rows["split"] = [frozenset(each[:1]) for each in parts], splits
     below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
     level, notes = _level_of_people(below)
-    if level is not None:
-        rows["person"] = [
-            "/".join(each[: level + 1]) if len(each) > level else "" for each in below
-        ]
+    end = 0 if level is None else level + 1
+    rows["person"] = ["/".join(each[:end]) if len(each) >= end else "" for each in below]
     if level != 0 and any(below):
         rows["site"] = [each[0] if each else "" for each in below]
     if any(splits):
@@ -211,7 +203,7 @@ def _level_of_people(below):
 
 
 def by_pattern(folder, files, what, pattern):
-    """What a regular expression finds in the path of each file, or ""; and files without it."""
+    """What a regular expression finds in the path of each file, or ""."""
     try:
         regex = re.compile(pattern)
     except re.error as error:
@@ -225,14 +217,13 @@ def by_pattern(folder, files, what, pattern):
             f"in none, such as {few(files, 2)}"
         )
     names = [m and (m[1] if regex.groups else m[0]) or "" for m in found]
-    lacking = [file for file, name in zip(files, names, strict=True) if not name]
-    return pd.Series(names, index=files.index), lacking
+    return pd.Series(names, index=files.index)
 
 
 def proposed(files):
     """A pattern by which names of files share people, and how many there would be; or None."""
+    stems = files.map(lambda file: PurePosixPath(file).stem)
     for pattern in STEMS:
-        stems = files.map(lambda file: PurePosixPath(file).stem)
         names = stems.str.extract(f"({pattern})")[0].fillna(files)
         sizes = names.value_counts()
         if len(sizes) < 0.95 * len(files) and sizes.iloc[0] <= max(20, len(files) / 20):

@@ -30,7 +30,7 @@ def read_tables(folder, files, table):
         if not paths[0].is_file():
             paths = [folder / table]
     else:
-        paths = [p for p in visible(folder) if p.name.endswith(TABLES)] if folder.is_dir() else []
+        paths = [path for path in visible(folder) if path.name.endswith(TABLES)]
     found, known = {}, places_of(files)
     for path in paths:
         try:
@@ -45,12 +45,8 @@ def read_tables(folder, files, table):
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
         counted = list(map(str, range(len(each))))  # as pandas numbers lines
         each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
-        for other, there in found.items():
-            if list(there.columns) == list(each.columns):
-                found[other] = pd.concat([there, each], ignore_index=True)
-                break
-        else:
-            found[path.name] = each
+        name = next((n for n, there in found.items() if list(there) == list(each)), path.name)
+        found[name] = pd.concat([found[name], each], ignore_index=True) if name in found else each
     return found
 
 
@@ -81,7 +77,6 @@ def _by_table(folder, table, files, columns):
         name, table, file = _of_folders(table, files, candidates)
         if name is None:
             return None
-    notes = []
     plain = {plain_header(header): header for header in table}
     label = columns.get("label") or next(
         (plain[n] for n in LABEL
@@ -96,39 +91,35 @@ def _by_table(folder, table, files, columns):
         what = f"labels in {label!r}"
     else:
         marks = table[findings].apply(pd.to_numeric, errors="coerce")
-        labels = pd.Series([frozenset(c for c, v in zip(findings, row, strict=True) if v == 1)
-                            | {f"{c} or not" for c, v in zip(findings, row, strict=True) if v == -1}
-                            for row in marks.to_numpy()], index=table.index)  # fmt: skip
-        labels = labels.map(lambda found: found or frozenset({""}))
+        said = {1: "{}", -1: "{} or not"}
+        labels = [[said[v].format(c) for c, v in zip(findings, row, strict=True) if v in said]
+                  for row in marks.to_numpy()]  # fmt: skip
+        labels = pd.Series(labels, table.index).map(lambda names: frozenset(names or [""]))
         what = f"a column for each of {few(findings)}"
     split = column_of_splits(folder, table)
     used = {name, label, who, split.name if split is not None else None, *findings}
     rest = [c for c in table if c not in used and plain_header(c) not in _OURS]
-    rows = pd.DataFrame({"file": file, "labels": labels, "split": "", "person": ""})
-    by_folder, _ = rows_of_folders(folder, files)
-    if who:
-        rows["person"] = table[who].str.strip()
-    if split is not None:
-        rows["split"] = split
+    rows = pd.DataFrame({"file": file, "labels": labels})
+    rows["split"] = "" if split is None else split
+    rows["person"] = table[who].str.strip() if who else ""
     rows = rows.join(table[rest].rename(columns=plain_header))[file.notna()]
-    lacking = int(file.isna().sum())
     # Several lines of a file, such as one a box, are taken together.
-    if (rows.groupby("file").split.nunique() > 1).any():
-        several = rows.groupby("file").split.nunique()
+    several = rows.groupby("file").split.nunique()
+    if (several > 1).any():
         raise DatasetError(
             f"{folder}: {few(several.index[several > 1])} in more than one split; correct the table"
         )
     every = {column: "first" for column in rows if column not in ("file", "labels")}
     every["labels"] = lambda sets: frozenset().union(*sets)
-    rows = rows.groupby("file", sort=True).agg(every).reset_index()
-    by_folder = by_folder.set_index("file").loc[rows.file]
+    rows = rows.groupby("file").agg(every).reset_index()
     if split is None:
-        rows["split"] = by_folder.split.to_numpy()
+        by_folder, _ = rows_of_folders(folder, files)
+        rows["split"] = rows.file.map(by_folder.set_index("file").split)
     if not who:
         people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
         rows["person"] = [found[-1] if found else "" for found in people]
     people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
-    notes.insert(0, f"{of} in {name!r}, {what}, people {people}")
+    notes = [f"{of} in {name!r}, {what}, people {people}"]
     if not rows.person.any():
         key = plain_header(columns.get("together", ""))
         # An examination has some films, and all of one person; what has more is no examination.
@@ -138,9 +129,8 @@ def _by_table(folder, table, files, columns):
                          "together, as if it were a person")  # fmt: skip
     if split is not None:
         notes.append(f"splits are in {split.name!r}")
-    if lacking:
-        absent = few(table[name][file.isna()])
-        notes.append(f"{lacking:,} lines of the table name what is not here: {absent}")
+    if len(absent := table[name][file.isna()]):
+        notes.append(f"{len(absent):,} lines of the table name what is not here: {few(absent)}")
     if left := sorted({f.as_posix() for f in files} - set(rows.file)):
         notes.append(f"left out, for the table does not name them: {few(left)}")
     return rows, notes
@@ -163,11 +153,11 @@ def _of_folders(table, files, candidates):
     name = max(known, key=lambda name: len(known[name]), default=None)
     if name is None or not known[name]:
         return None, table, None
-    table = table.assign(**{_BELOW: cells[name].map(within)}).explode(_BELOW, ignore_index=True)
-    return name, table.drop(columns=_BELOW), table[_BELOW].where(table[_BELOW].notna(), None)
+    below = cells[name].map(within).explode()
+    table = table.loc[below.index].reset_index(drop=True)
+    return name, table, below.reset_index(drop=True)
 
 
-_BELOW = "files below a folder"
 _OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
 
 
@@ -195,12 +185,9 @@ def _is_prose(column):
 
 
 def _is_finding(column):
-    values = set(column.str.strip()) - {""}
-    return (
-        bool(values)
-        and values <= {"0", "1", "-1", "0.0", "1.0", "-1.0"}
-        and bool(values & {"1", "1.0"})
-    )
+    values = set(column.str.strip())
+    signs = {"", "0", "1", "-1", "0.0", "1.0", "-1.0"}
+    return values <= signs and bool(values & {"1", "1.0"})
 
 
 def _findings(cell):
@@ -208,7 +195,7 @@ def _findings(cell):
     cell = cell.strip()
     if cell.startswith("["):
         try:
-            return frozenset(str(each).strip() for each in ast.literal_eval(cell)) or frozenset()
+            return frozenset(str(each).strip() for each in ast.literal_eval(cell))
         except (ValueError, SyntaxError):
             cell = cell.strip("[]")
     return frozenset(part.strip() for part in re.split(r"[|;/]", cell) if part.strip())
