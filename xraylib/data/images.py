@@ -59,13 +59,12 @@ def read(path):
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "no file" if path.exists() else "nothing"
             raise ImageError(f"{path}: expected an image file, found {kind}; check the path")
-        with path.open("rb") as file:
-            head = file.read(132)
+        empty, dicom = not path.stat().st_size, _is_dicom(path)
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened: {error.strerror}; check its rights") from error
-    if not head:
+    if empty:
         raise ImageError(f"{path}: expected an image, found an empty file; fetch it again")
-    decode = _dicom if path.suffix.lower() == ".dcm" or head[128:] == b"DICM" else _pillow
+    decode = _dicom if dicom else _pillow
     try:
         return decode(path)
     except ImageError:
@@ -82,6 +81,11 @@ def read(path):
         if isinstance(error, _DAMAGE) or any(word in reason for word in _DAMAGED):
             what = "damaged or cut off: fetch it again"
         raise ImageError(f"{path}: cannot be decoded ({reason}); the file is {what}") from error
+
+
+def _is_dicom(path):
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
 
 
 def _check_size(path, width, height):
@@ -142,17 +146,16 @@ def header(path):
         DICOM file also patient (its ID), sex, age, view, modality and manufacturer, "" where it
         does not say.
     """
-    try:
+    if not _is_dicom(Path(path)):
         with Image.open(path, formats=FORMATS) as file:
             deep = {"1": 1, "I": 32, "F": 32}.get(file.mode, 8)
             deep = 16 if ";16" in str(file.tile) or file.mode.startswith("I;16") else deep
             return {"format": file.format, "bits": deep}
-    except UnidentifiedImageError:
-        import pydicom
+    import pydicom
 
-        data = pydicom.dcmread(path, force=True, stop_before_pixels=True)
-        said = {key: str(data.get(tag) or "").strip() for key, tag in _SAID.items()}
-        return {"format": "DICOM", "bits": data.get("BitsStored") or ""} | said
+    data = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+    said = {key: str(data.get(tag) or "").strip() for key, tag in _SAID.items()}
+    return {"format": "DICOM", "bits": data.get("BitsStored") or ""} | said
 
 
 _SAID = {"patient": "PatientID", "sex": "PatientSex", "age": "PatientAge", "view": "ViewPosition",

@@ -121,9 +121,10 @@ def _people(folder, table, sure):
         raise DatasetError(f"{folder}: expected each image in one class, but {both}")
     known = [table.sha256, table.person.where(table.person != "", table.file)]
     patients = table.get("patient", pd.Series("", index=table.index))
-    if patients[patients != ""].nunique() > 1 and not sure:
+    named = patients[patients != ""].nunique()
+    if named > 1 and not sure:
         known.append(patients.where(patients != "", table.file))
-        notes.append(f"people are those that DICOM files name, {patients.nunique()} of them")
+        notes.append(f"people are those that DICOM files name, {named:,} of them")
     elif alone := int((table.person == "").sum()):
         pattern, count = proposed(table.file) or (None, 0)
         how = "tell by --person, or with a table"
@@ -154,8 +155,8 @@ def _check_enough(folder, table):
     groups = table.groupby("class").group
     images_of, people_of = groups.size(), groups.nunique()
     found = ", ".join(f"{images_of[c]} of {people_of[c]} people in {c}" for c in images_of.index)
-    few = images_of.min() < IMAGES_A_CLASS or people_of.min() < PEOPLE_A_CLASS
-    if few or len(table) < IMAGES:
+    too_few = images_of.min() < IMAGES_A_CLASS or people_of.min() < PEOPLE_A_CLASS
+    if too_few or len(table) < IMAGES:
         raise DatasetError(
             f"{folder}: expected {IMAGES} images or more, {IMAGES_A_CLASS} or more of "
             f"{PEOPLE_A_CLASS} people or more in each class, found {found}; the chapters deal the "

@@ -28,7 +28,7 @@ def two_classes(folder, rows, positive, negative):
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
     if positive is None and negative is not None and len(counts) > 2:
-        positive = "other" if negative.casefold() != "other" else "not other"
+        positive = _all_but(negative)
         sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})
         two = sure.map(lambda names: {n if n == negative else positive for n in names})
         rows = rows.assign(labels=two.map(frozenset))
@@ -43,7 +43,7 @@ def two_classes(folder, rows, positive, negative):
     others = [name for name in counts if name != positive and not name.endswith(" or not")]
     if negative is None:
         single = rows.labels.map(len).max() == 1  # else the other may stand beside it
-        negative = others[0] if len(others) == 1 and single else "other"
+        negative = others[0] if len(others) == 1 and single else _all_but(positive)
         if len(others) > 1:
             notes.append(
                 f"class 0, {negative!r}, is all that is not {positive!r}: {few(sorted(others))}"
@@ -57,6 +57,11 @@ def two_classes(folder, rows, positive, negative):
     rows = rows.assign(label=has, **{"class": np.where(has, positive, negative)})[~out]
     notes.append(f"class 1 is {positive!r}: a score of 1 says so, and sensitivity is of this class")
     return rows.drop(columns="labels").reset_index(drop=True), notes
+
+
+def _all_but(name):
+    """What all classes but one are called together."""
+    return "not other" if name.casefold() == "other" else "other"
 
 
 def _positive(folder, names, known, negative):

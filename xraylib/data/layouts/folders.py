@@ -62,11 +62,17 @@ def images_in(folder):
         raise DatasetError(f"{expected} nothing; check the path")
     if not folder.is_dir():
         raise DatasetError(f"{expected} another file; name the folder that it lies in")
-    films, beside, drawn, todo = [], [], [], [folder]
-    while todo:
-        for path in visible(todo.pop()):
+    films, beside, drawn = [], [], []
+    todo, links, seen = [folder], [], set()
+    while todo or links:
+        here = (todo or links).pop()
+        # A link may lead to where one has been, such as to a folder above.
+        if (place := here.resolve()) in seen:
+            continue
+        seen.add(place)
+        for path in visible(here):
             if path.is_dir():
-                todo.append(path)
+                (links if path.is_symlink() else todo).append(path)
                 continue
             file = PurePosixPath(path.relative_to(folder).as_posix())
             no_film = any(map(NO_FILM.search, file.parts[:-1])) or NO_FILM_STEM.search(file.stem)

@@ -1,11 +1,13 @@
 """Arrays in an .npz file, as MedMNIST and Keras have them."""
 
+import math
 import os
 import shutil
 import zipfile
 
 import numpy as np
 import pandas as pd
+import pooch
 from PIL import Image
 from tqdm import tqdm
 
@@ -28,7 +30,7 @@ def arrays_in(path):
             if x not in names or y not in names:
                 continue
             labels = arrays[y]
-            for i, found in enumerate(labels.reshape(len(labels), -1)):
+            for i, found in enumerate(labels.reshape(len(labels), math.prod(labels.shape[1:]))):
                 found = np.flatnonzero(found) if len(found) > 1 else found
                 file = f"{split}/{i:06d}.png"
                 places[file] = x, i, len(labels)
@@ -42,10 +44,18 @@ def arrays_in(path):
 
 def unpack(path, folder, files, places):
     """Write the pictures of an .npz file as PNG: all of them or none."""
+    sha256, noted = pooch.file_hash(path), ".unpacked"  # hidden: no film
     if folder.exists():
-        if all((folder / file).is_file() for file in files):
+        try:
+            of_this = (folder / noted).read_text() == sha256
+        except (OSError, UnicodeDecodeError):
+            of_this = False
+        if of_this and all((folder / file).is_file() for file in files):
             return
-        raise DatasetError(f"{folder}: expected no such folder yet, to unpack to; move it away")
+        raise DatasetError(
+            f"{folder}: expected no such folder yet, to unpack to, or all of what {path.name} now "
+            "has; move it away"
+        )
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     arrays, key = np.load(path, allow_pickle=False), None
     try:
@@ -55,6 +65,7 @@ def unpack(path, folder, files, places):
                 images = _pictures(path, key, arrays[key], count)
             (partial / file).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(images[places[file][1]]).save(partial / file)
+        (partial / noted).write_text(sha256)
         partial.replace(folder)
     except OSError as error:
         if isinstance(error, DatasetError):

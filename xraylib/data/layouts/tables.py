@@ -35,7 +35,7 @@ def read_tables(folder, files, table):
     for path in paths:
         try:
             each = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
-            if any(place_of(name, known) for name in each.columns):  # no header, but a file's line
+            if _is_line(each, known):
                 line = pd.DataFrame([list(each.columns)], columns=each.columns)
                 each = pd.concat([line, each], ignore_index=True)
                 each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
@@ -48,6 +48,18 @@ def read_tables(folder, files, table):
         name = next((n for n, there in found.items() if list(there) == list(each)), path.name)
         found[name] = pd.concat([found[name], each], ignore_index=True) if name in found else each
     return found
+
+
+def _is_line(table, places):
+    """Whether the first line is no header, but says something of a file, as the others do."""
+    named = {name: file for name in table if (file := place_of(name, places))}
+    # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
+    whole = [
+        name for name, file in named.items() if name.lower().endswith(Path(file).suffix.lower())
+    ]
+    return bool(named) and (
+        bool(whole) or any(name in set(table[name]) for name in table if name not in named)
+    )
 
 
 def rows_of_tables(folder, tables, files, columns):
@@ -98,11 +110,11 @@ def _by_table(folder, table, files, columns):
         what = f"a column for each of {few(findings)}"
     split = column_of_splits(folder, table)
     used = {name, label, who, split.name if split is not None else None, *findings}
-    rest = [c for c in table if c not in used and plain_header(c) not in _OURS]
+    rest = {c: name for name, c in plain.items() if name and c not in used and name not in _OURS}
     rows = pd.DataFrame({"file": file, "labels": labels})
     rows["split"] = "" if split is None else split
     rows["person"] = table[who].str.strip() if who else ""
-    rows = rows.join(table[rest].rename(columns=plain_header))[file.notna()]
+    rows = rows.join(table[list(rest)].rename(columns=rest))[file.notna()]
     # Several lines of a file, such as one a box, are taken together.
     several = rows.groupby("file").split.nunique()
     if (several > 1).any():
@@ -158,7 +170,9 @@ def _of_folders(table, files, candidates):
     return name, table, below.reset_index(drop=True)
 
 
-_OURS = {"file", "label", "class", "split", "group", "sha256", "width", "height", "bytes"}
+# What a manifest says under these names is understood or measured, not copied.
+_OURS = {"file", "label", "labels", "class", "split", "group", "person", "patient", "sha256",
+         "width", "height", "bytes", "format", "bits", "doubt"}  # fmt: skip
 
 
 def column_of_splits(folder, table):
