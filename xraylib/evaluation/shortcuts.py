@@ -254,9 +254,14 @@ def alike(hashed, distance=8):
     whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
     if not whole or not 0 <= distance <= 64:
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
-    first, second = _close(hashed, distance)
+    near = [  # an image a time: all pairs at once would fill the memory
+        np.flatnonzero(np.bitwise_count(hashed[i + 1 :] ^ one) <= distance).astype(np.int32) + i + 1
+        for i, one in enumerate(hashed)
+    ]
+    first = np.repeat(np.arange(len(hashed), dtype=np.int32), [len(each) for each in near])
+    second = np.concatenate([np.empty(0, np.int32), *near])
     apart = np.bitwise_count(hashed[first] ^ hashed[second])
-    order = np.lexsort((second, first, apart))
+    order = np.argsort(apart, kind="stable")
     return first[order], second[order], apart[order]
 
 
@@ -295,29 +300,3 @@ def near_duplicates(data, distance=8):
             "labels": [", ".join(two) for two in np.stack([classes[first], classes[second]], 1)],
         }
     )
-
-
-def _close(hashed, distance):
-    """Positions (2, m) of hashes that differ in so few signs, first < second.
-
-    Two that differ in d signs agree in at least one of d + 1 bands of signs, so that only hashes
-    with an equal band are compared; a pair counts in the first band in which it agrees.
-    """
-    bands = distance + 1 if distance < 16 else 1  # narrower bands would divide nothing
-    edges = np.linspace(0, 64 if bands > 1 else 0, bands + 1).astype(np.uint64)
-    found, before = [np.empty((2, 0), np.int32)], []
-    for low, high in zip(edges, edges[1:], strict=False):
-        mask = np.uint64(2 ** int(high - low) - 1)
-        band = (hashed >> low) & mask
-        order = np.argsort(band, kind="stable")
-        for equal in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
-            for start in range(0, len(equal), 64):  # of 100,000 equals 50 MB at a time
-                here, there = equal[start : start + 64], equal[start:]
-                differ = hashed[here, None] ^ hashed[there]
-                i, j = np.nonzero(np.triu(np.bitwise_count(differ) <= distance, k=1))
-                for earlier in before:
-                    new = (differ[i, j] & earlier) != 0
-                    i, j = i[new], j[new]
-                found.append(np.sort(np.stack([here[i], there[j]]), axis=0).astype(np.int32))
-        before.append(mask << low)
-    return np.concatenate(found, axis=1)
