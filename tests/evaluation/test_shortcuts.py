@@ -121,7 +121,7 @@ def test_phantoms_give_their_size_away_only_where_it_is_tied():
 def test_what_was_left_blank_is_a_shortcut(blank, filled):
     images, labels = noise(20)
     cells = [blank if label else filled for label in labels]
-    found = shortcuts.metadata_only(dataset(images, labels, column=cells), ["column"], folds=2)
+    found = shortcuts.metadata_only(dataset(images, labels, column=cells), ["column"])
     assert found.values == (20,) * 5
 
 
@@ -164,7 +164,6 @@ def test_the_rooms_do_not_bring_tensorflow():
     "labels, options, message",
     [
         (np.arange(60) == 0, {"metadata": ["split"]}, "fewer folds"),
-        (np.arange(60) % 2, {"metadata": ["split"], "folds": 1}, "2 folds or more"),
         (np.arange(60) % 2, {"metadata": ["label"]}, "expected some of"),
         (np.arange(60) % 2, {"metadata": ["age"]}, r"\['age'\]"),
         (np.arange(60) % 2, {"metadata": "file"}, "'file'"),

@@ -67,13 +67,12 @@ def centre_crop(images, share=0.1):
 def _check(images, share=0.5):
     if not 0 <= share <= 1:
         raise ValueError(f"share: expected a share of the area from 0 to 1, got {share!r}")
-    if isinstance(images, np.ndarray) and (images.ndim != 4 or images.shape[-1] != 3):
-        raise ValueError(
-            f"expected images (n, h, w, 3), got {images.shape}; for one image pass [image]"
-        )
     for i, image in enumerate(images):
         if np.ndim(image) != 3 or image.shape[-1] != 3 or image.size == 0:
-            raise ValueError(f"image {i}: expected the shape (h, w, 3), got {np.shape(image)}")
+            raise ValueError(
+                f"image {i}: expected the shape (h, w, 3), got {np.shape(image)}; for one image "
+                "pass [image]"
+            )
 
 
 def _box(shape, share, least=0):
@@ -137,8 +136,8 @@ def fine_detail(images):
     return np.log10(np.array(shares) + 1e-12)
 
 
-def metadata_only(data, metadata, *, folds=5, seeds=5):
-    """How many images a small decision tree gets right that sees no pixel.
+def metadata_only(data, metadata, *, seeds=5):
+    """How many images a small decision tree gets right that sees no pixel, in five folds of groups.
 
     Args:
         data: Dataset of two classes or more.
@@ -146,7 +145,6 @@ def metadata_only(data, metadata, *, folds=5, seeds=5):
             others are categories. Whether a value is missing (NaN, None, an empty cell) is one of
             the things that the tree sees: what was left blank for one class only is a shortcut
             itself.
-        folds: of the cross-validation, by groups.
         seeds: how often, each time with the people dealt anew; or the seeds themselves.
 
     Returns:
@@ -156,15 +154,8 @@ def metadata_only(data, metadata, *, folds=5, seeds=5):
         ValueError: unknown columns, the label among them, or too few groups.
     """
     columns = metadata_columns(data, metadata)
-    return cross_validate(
-        metadata_tree(columns),
-        columns,
-        data.labels,
-        data.groups,
-        seeds=seeds,
-        folds=folds,
-        progress=False,
-    ).spread
+    model, dealt = metadata_tree(columns), {"seeds": seeds, "progress": False}
+    return cross_validate(model, columns, data.labels, data.groups, **dealt).spread
 
 
 def metadata_columns(data, names):
@@ -231,8 +222,7 @@ def hashes(images, progress=True):
         _check([image])
         if image.dtype != np.uint8:
             raise ValueError(f"image {i}: expected uint8, got {image.dtype}")
-        bits = imagehash.phash(Image.fromarray(image)).hash.ravel()
-        found[i] = np.packbits(bits).view(">u8")[0]
+        found[i] = int(str(imagehash.phash(Image.fromarray(image))), 16)
     return found
 
 
