@@ -7,9 +7,6 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals import loky
 from scipy import special, stats
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedGroupKFold
@@ -165,14 +163,6 @@ def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
     return _finished(_watched, network, X, labels, jobs, memory, progress)
 
 
-# One training in a process of its own: TensorFlow chooses how it adds when it is loaded.
-_PROGRAM = """
-import joblib, sys
-from xraylib.evaluation import validation
-print(*map(repr, validation._fold(*joblib.load(sys.argv[1])).tolist()))
-"""
-
-
 def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
     """Score some images by the same training, once for each way of rounding its sums.
 
@@ -200,20 +190,18 @@ def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
 
 def _by_ways(model, X, labels, test, seed, ways, known_by):
     def scores(threads, onednn):
+        # TensorFlow chooses how it adds when it is loaded.
         env = {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-        command = [sys.executable, "-c", _PROGRAM, given]
-        done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(
-                f"a training with {threads} threads, oneDNN {onednn}, failed in a process of its "
-                f"own: {done.stderr.strip()[-1000:]}"
-            )
-        return np.array(done.stdout.split(), float)
+        with loky.ProcessPoolExecutor(1, env=env) as process:
+            try:
+                return process.submit(_fold, model, X, labels, test, seed, 0, "").result()
+            except Exception as error:  # a model raises whatever its parts raise
+                raise RuntimeError(
+                    f"a training with {threads} threads, oneDNN {onednn}, failed in a process of "
+                    f"its own: {type(error).__name__}: {error}"
+                ) from error
 
-    with tempfile.TemporaryDirectory() as folder:
-        given = f"{folder}/training"
-        joblib.dump((model, X, labels, test, seed, 0, ""), given)
-        return np.stack(joblib.Parallel(-1, "threading")(joblib.delayed(scores)(*w) for w in ways))
+    return np.stack(joblib.Parallel(-1, "threading")(joblib.delayed(scores)(*w) for w in ways))
 
 
 def _one_part(model, X, labels, test, seeds):
