@@ -2,6 +2,8 @@
 
 from html import escape
 
+import pandas as pd
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff; }
@@ -69,13 +71,8 @@ def _of_whom(found):
 
 
 def _table(rows):
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    head = "".join(f"<th>{escape(str(column))}" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(row.get(column, '')))}" for column in columns)
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</thead><tbody>{body}</tbody></table>"
+    with pd.option_context("display.max_colwidth", None):  # else long cells are cut
+        return pd.DataFrame(rows).to_html(index=False, na_rep="", border=0)
 
 
 def _list(title, items, none, most=20):
