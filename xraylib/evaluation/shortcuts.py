@@ -38,8 +38,7 @@ def black_centre(images, share=0.5):
         ValueError: images of another shape, or a share out of range.
     """
     _check(images, share)
-    whole_array = isinstance(images, np.ndarray)
-    out = images.copy() if whole_array else [image.copy() for image in images]
+    out = images.copy() if isinstance(images, np.ndarray) else [image.copy() for image in images]
     for image in out:
         image[_box(image.shape, share)] = 0
     return out
@@ -241,8 +240,7 @@ def alike(hashed, distance=8):
     Raises:
         ValueError: a distance out of range.
     """
-    whole = isinstance(distance, (int, np.integer)) and not isinstance(distance, bool)
-    if not whole or not 0 <= distance <= 64:
+    if isinstance(distance, bool) or distance not in range(65):
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
     near = [  # an image a time: all pairs at once would fill the memory
         np.flatnonzero(np.bitwise_count(hashed[i + 1 :] ^ one) <= distance).astype(np.int32) + i + 1
