@@ -260,7 +260,7 @@ def test_a_distance_out_of_range_is_refused(films, distance):
 
 
 def test_other_pixels_than_uint8_are_refused():
-    with pytest.raises(ValueError, match="expected uint8, got float64"):
+    with pytest.raises(ValueError, match="image 0: expected uint8 .* got float64"):
         shortcuts.near_duplicates(dataset(noise(4)[0] / 255, [0, 1, 0, 1]))
 
 

@@ -63,7 +63,7 @@ def centre_crop(images, share=0.1):
     return [image[_box(image.shape, share, least=1)].copy() for image in images]
 
 
-def _check(images, share=0.5):
+def _check(images, share):
     if not 0 <= share <= 1:
         raise ValueError(f"share: expected a share of the area from 0 to 1, got {share!r}")
     for i, image in enumerate(images):
@@ -218,9 +218,9 @@ def hashes(images, progress=True):
     found = np.zeros(len(images), np.uint64)
     bar = tqdm(images, desc="hash", leave=False, disable=None if progress else True)
     for i, image in enumerate(bar):
-        _check([image])
-        if image.dtype != np.uint8:
-            raise ValueError(f"image {i}: expected uint8, got {image.dtype}")
+        if image.dtype != np.uint8 or image.shape[2:] != (3,):
+            got = f"{image.dtype} {image.shape}"
+            raise ValueError(f"image {i}: expected uint8 of shape (h, w, 3), got {got}")
         found[i] = int(str(imagehash.phash(Image.fromarray(image))), 16)
     return found
 
