@@ -228,6 +228,11 @@ def hashes(images, progress=True):
 def alike(hashed, distance=8):
     """Pairs of hashes that differ in few signs.
 
+    Copies that were compressed or resized are up to 6 signs apart; nine of ten that were brightened
+    up to 8, that lost 2 % at each side up to 8, that got an arrow up to 10. In the 75 X-rays and in
+    the COVID-19 set no two people are closer than 10. Not found are mirrored, inverted or strongly
+    cropped copies, and most other films of one person.
+
     Args:
         hashed: what :func:`hashes` gives, uint64 (n,).
         distance: the largest number of signs, 0..64, in which a pair may differ; always even.
@@ -251,40 +256,3 @@ def alike(hashed, distance=8):
     apart = np.bitwise_count(hashed[first] ^ hashed[second])
     order = np.argsort(apart, kind="stable")
     return first[order], second[order], apart[order]
-
-
-def near_duplicates(data, distance=8):
-    """Pairs of images that look alike to a perceptual hash.
-
-    Copies that were compressed or resized are up to 6 signs apart; nine of ten that were brightened
-    up to 8, that lost 2 % at each side up to 8, that got an arrow up to 10. In the 75 X-rays and in
-    the COVID-19 set no two people are closer than 10. Not found are mirrored, inverted or strongly
-    cropped copies, and most other films of one person.
-
-    Args:
-        data: Dataset of uint8 images.
-        distance: see :func:`alike`.
-
-    Returns:
-        pandas.DataFrame, a row a pair, the most alike first: first and second (names), distance,
-        identical (the same pixels), same_group, same_split (bool), labels (such as "chest, chest").
-
-    Raises:
-        ValueError: images that are not uint8 (h, w, 3), or a distance out of range.
-    """
-    first, second, apart = alike(hashes(data.images), distance)
-    names, classes = np.array(data.names), np.array(data.class_names)[data.labels]
-    same = [
-        np.array_equal(data.images[i], data.images[j]) for i, j in zip(first, second, strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            "first": names[first],
-            "second": names[second],
-            "distance": apart,
-            "identical": np.array(same, bool),
-            "same_group": data.groups[first] == data.groups[second],
-            "same_split": data.split[first] == data.split[second],
-            "labels": [", ".join(two) for two in np.stack([classes[first], classes[second]], 1)],
-        }
-    )
