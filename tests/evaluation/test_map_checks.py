@@ -88,7 +88,7 @@ def test_all_methods_meet_the_same_random_models(films, monkeypatch):
     made = []
     randomise = map_checks.randomise
     monkeypatch.setattr(
-        map_checks, "randomise", lambda *given: made.append(randomise(*given)) or made[-1]
+        map_checks, "randomise", lambda *a, **b: made.append(randomise(*a, **b)) or made[-1]
     )
     model = network()
     map_checks.sanity({name: method(name) for name in met}, model, images, draws=3)
@@ -115,7 +115,7 @@ def test_flat_maps_give_a_number_too(films):
 
 def test_random_weights_reach_down_to_a_layer(report):
     before = report.get_weights()
-    top, everything = map_checks.randomise(report, after="features"), map_checks.randomise(report)
+    top, everything = (map_checks.randomise(report, backbone=each) for each in (False, True))
     names = [layer.name for layer in report.layers]
     source = names[: names.index("features")]
     for name in names:
@@ -140,7 +140,7 @@ def test_batch_normalisation_starts_anew():
     for name in ("bn", "probability"):
         layer = model.get_layer(name)
         layer.set_weights([w + 3 for w in layer.get_weights()])
-    copy = map_checks.randomise(model, seed=5, after="features")
+    copy = map_checks.randomise(model, seed=5, backbone=False)
     gamma, beta, mean, variance = copy.get_layer("bn").get_weights()
     assert (gamma == 1).all() and (variance == 1).all() and not beta.any() and not mean.any()
     assert copy.get_layer("probability").get_weights()[1] == 0
@@ -170,7 +170,7 @@ def test_masks_that_cannot_be_hit(films):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, x: map_checks.randomise(m, after="top"), "No such layer: top"),
+        (lambda m, x: map_checks.randomise(keras.Sequential([*m.layers[2:]])), "layer: features"),
         (
             lambda m, x: map_checks.sanity({"it": lambda m, x: x}, m, x),
             r"shape \(24, 48, 48\), got \(24, 48",

@@ -121,7 +121,7 @@ def test_phantoms_give_their_size_away_only_where_it_is_tied():
 def test_what_was_left_blank_is_a_shortcut(blank, filled):
     images, labels = noise(20)
     cells = [blank if label else filled for label in labels]
-    found = shortcuts.metadata_only(dataset(images, labels, column=cells), ["column"], folds=2)
+    found = shortcuts.metadata_only(dataset(images, labels, column=cells), ["column"])
     assert found.values == (20,) * 5
 
 
@@ -164,7 +164,6 @@ def test_the_rooms_do_not_bring_tensorflow():
     "labels, options, message",
     [
         (np.arange(60) == 0, {"metadata": ["split"]}, "fewer folds"),
-        (np.arange(60) % 2, {"metadata": ["split"], "folds": 1}, "2 folds or more"),
         (np.arange(60) % 2, {"metadata": ["label"]}, "expected some of"),
         (np.arange(60) % 2, {"metadata": ["age"]}, r"\['age'\]"),
         (np.arange(60) % 2, {"metadata": "file"}, "'file'"),
@@ -201,16 +200,16 @@ COPIES = {
 }
 
 
+def pairs(images, distance=8):
+    """(first, second, signs apart) of images that look alike."""
+    found = shortcuts.alike(shortcuts.hashes(images, progress=False), distance)
+    return list(zip(*(each.tolist() for each in found), strict=True))
+
+
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_is_found(films, how):
-    split = ["train"] * 12 + ["val"]
-    data = dataset([*films, COPIES[how](films[4])], [0] * 12 + [1], split=split)
-    found = shortcuts.near_duplicates(data)
-    pair = found[(found["first"] == "film 4") & (found["second"] == "film 12")].iloc[0]
-    assert pair.distance <= 8 and pair.identical == (how == "the same")
-    assert not pair.same_group and not pair.same_split
-    assert pair.labels == "chest, abdomen"
-    assert found.index[0] == pair.name  # nothing is more alike
+    first, second, apart = pairs([*films, COPIES[how](films[4])])[0]  # nothing is more alike
+    assert (first, second) == (4, 12) and apart <= 8
 
 
 @pytest.mark.parametrize("distance", [0, 4, 8, 15, 16, 40, 64])
@@ -229,45 +228,36 @@ def test_alike_are_found_as_if_all_pairs_were_compared(distance):
 
 
 def test_pairs_up_to_the_distance_by_distance(films):
-    data = dataset([*films, films[0], jpeg(films[2], 5)], [0] * 14, groups=[*range(12), 0, 2])
-    everything = shortcuts.near_duplicates(data, 64)
-    assert len(everything) == 14 * 13 // 2
-    assert everything.distance.is_monotonic_increasing
-    first = everything.iloc[0]
-    assert (first["first"], first["second"], first.distance) == ("film 0", "film 12", 0)
-    assert first.identical and first.same_group and first.same_split
-    assert (everything["first"] != everything["second"]).all()
+    images = [*films, films[0], jpeg(films[2], 5)]
+    everything = pairs(images, 64)
+    assert len(everything) == 14 * 13 // 2 and everything[0] == (0, 12, 0)
     for distance in (0, 8, 20):
-        some = shortcuts.near_duplicates(data, distance)
-        pd.testing.assert_frame_equal(some, everything[everything.distance <= distance])
+        assert pairs(images, distance) == [each for each in everything if each[2] <= distance]
 
 
 def test_arrays_and_lists_give_the_same_pairs(films):
     array = datasets.resize([*films, films[0]], 64)
-    one, other = (dataset(images, [0] * 13) for images in (array, list(array)))
-    pd.testing.assert_frame_equal(shortcuts.near_duplicates(one), shortcuts.near_duplicates(other))
+    assert pairs(array) == pairs(list(array)) != []
 
 
 def test_a_single_image_has_no_duplicate(films):
-    found = shortcuts.near_duplicates(dataset(films[:1], [0]))
-    assert len(found) == 0
-    assert list(found) == "first second distance identical same_group same_split labels".split()
+    assert pairs(films[:1]) == pairs([]) == []
 
 
 @pytest.mark.parametrize("distance", [-1, 65, 2.5, True])
 def test_a_distance_out_of_range_is_refused(films, distance):
     with pytest.raises(ValueError, match="0 to 64"):
-        shortcuts.near_duplicates(dataset(films, [0] * 12), distance)
+        pairs(films, distance)
 
 
 def test_other_pixels_than_uint8_are_refused():
-    with pytest.raises(ValueError, match="expected uint8, got float64"):
-        shortcuts.near_duplicates(dataset(noise(4)[0] / 255, [0, 1, 0, 1]))
+    with pytest.raises(ValueError, match="image 0: expected uint8 .* got float64"):
+        pairs(noise(4)[0] / 255)
 
 
 @pytest.mark.skipif("XRAYLIB_DATA" not in os.environ, reason="needs the X-rays (XRAYLIB_DATA)")
 def test_the_reports_copy_is_found():
-    found = shortcuts.near_duplicates(datasets.load("xray75"))
-    assert found[["first", "second", "identical"]].to_numpy().tolist() == [
-        ["val/abd/abd3.png", "val/abd/abd4.png", True]
-    ]
+    data = datasets.load("xray75")
+    [(first, second, _)] = pairs(data.images)
+    assert [data.names[i] for i in (first, second)] == ["val/abd/abd3.png", "val/abd/abd4.png"]
+    np.testing.assert_array_equal(data.images[first], data.images[second])

@@ -212,28 +212,27 @@ def _features(data, store, progress):
 
 def _suspect(data, kind, what, X):
     """How well one of them tells the classes apart, and the same with shuffled labels."""
-    found = {"what": what, "kind": kind}
+    found, why = {"what": what, "kind": kind}, "it is the same for all films"
     if kind == "beside the picture":
-        columns, why = shortcuts.metadata_columns(data, X), "it is the same for all films"
+        columns = shortcuts.metadata_columns(data, X)
         for name in columns:
             if columns[name].dtype == object and columns[name].nunique() > MANY_VALUES:
                 columns[name] = (columns[name] == "(missing)").astype(float)
                 why = "it has a value of its own for nearly every film, and none is missing"
         model = shortcuts.metadata_tree(columns)
-        values = columns[columns.columns[0]].groupby(data.labels).unique().map(set)
+        values = columns.iloc[:, 0].groupby(data.labels).unique().map(set)
         if len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20:
             found["what"] += " (no value is in both classes: is it the label itself?)"
     else:
-        columns, why = pd.DataFrame(np.asarray(X, np.float32)), "it is the same for all films"
+        columns = np.asarray(X, np.float32)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
-    if columns.nunique(dropna=False).max() < 2:
+    if len(pd.DataFrame(columns).drop_duplicates()) < 2:
         return found | {"not_applicable": why}
 
     def scored(labels, seeds, draws=2000):
         crossed = cross_validate(
-            model, columns.to_numpy() if kind == "of the picture" else columns, labels,
-            data.groups, seeds=seeds, folds=FOLDS, progress=False,
-        )  # fmt: skip
+            model, columns, labels, data.groups, seeds=seeds, folds=FOLDS, progress=False
+        )
         area = metrics.evaluate(labels, crossed.together, groups=data.groups, draws=draws).auc
         return crossed, [round(float(each), 3) for each in area]
 

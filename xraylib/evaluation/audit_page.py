@@ -2,6 +2,8 @@
 
 from html import escape
 
+import pandas as pd
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff; }
@@ -23,7 +25,11 @@ def page(found):
         f"<h1>Audit of {escape(found['set'])}</h1>",
         "<p>Teaching material: it says what a set of images can be trusted with, and nothing of "
         "any patient.</p>",
-        "<h2>What is there</h2>", _table(found["counts"]), _table(found["sizes"]),
+        "<h2>What is there</h2>",
+        *[
+            pd.DataFrame(found[what]).to_html(index=False, na_rep="", border=0)
+            for what in ("counts", "sizes")
+        ],
         "<p>Always saying the larger class is right on "
         f"<b>{escape(found['majority'])}</b>: compare every accuracy with that.</p>",
         f'<img alt="Some films of each class: above {escape(found["classes"][0])}, below '
@@ -32,7 +38,7 @@ def page(found):
         "random.</p>",
         _list("Films to look at", found["doubtful"], "No film is blank, nearly so, or clipped."),
         "<h2>What leaks from training to test</h2>",
-    ]  # fmt: skip
+    ]
     for what, which in found["leaks"].items():
         if isinstance(which, list):
             parts.append(_list(what.capitalize(), which, f"{what.capitalize()}: none."))
@@ -66,16 +72,6 @@ def _of_whom(found):
         f"Scored are {scored['films']:,} of the {films:,} films, all of people drawn at random, of "
         f"both classes alike as far as there are; there the larger class is {scored['majority']}."
     )
-
-
-def _table(rows):
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    head = "".join(f"<th>{escape(str(column))}" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(row.get(column, '')))}" for column in columns)
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def _list(title, items, none, most=20):

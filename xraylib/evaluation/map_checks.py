@@ -96,29 +96,29 @@ def hits(maps, masks):
     return Hits(pointing, float(mass.mean()), float(masks.mean()), int(flat.sum()))
 
 
-def randomise(model, seed=0, after=None):
-    """A copy of a model with weights drawn anew, from the output down to a layer.
+def randomise(model, seed=0, *, backbone=True):
+    """A copy of a model with weights drawn anew.
 
     Args:
-        model: a Keras model with a flat graph; stays as it is.
+        model: a Keras model with a flat graph and a layer "features"; stays as it is.
         seed: whole number from 0.
-        after: name of a layer: it and those before it keep their weights. "features" re-draws the
-            top alone; None re-draws everything.
+        backbone: False keeps the weights up to "features", as
+            :func:`xraylib.models.random_weights.initialise` does.
 
     Returns:
         keras.Model, not compiled.
 
     Raises:
-        ValueError: no such layer.
+        ValueError: no layer "features".
 
     Source: the cascading randomisation of Adebayo et al. 2018, section 3.1.
     """
-    kept = 0 if after is None else 1 + model.layers.index(model.get_layer(after))
+    model.get_layer("features")  # raises where there is none
     copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
     # A stream of its own: a backbone that was never trained must not get its own weights back.
-    initialise(copy, int(np.random.default_rng([seed, *b"randomise"]).integers(2**31)))
-    for old, new in zip(model.layers[:kept], copy.layers[:kept], strict=True):
-        new.set_weights(old.get_weights())
+    draw = int(np.random.default_rng([seed, *b"randomise"]).integers(2**31))
+    initialise(copy, draw, backbone=backbone)
     return copy
 
 
@@ -148,10 +148,10 @@ def sanity(methods, model, images, *, seed=0, draws=3):
     """
     before = {name: _explained(name, explain, model, images) for name, explain in methods.items()}
     found = {}
-    for stage, after in {"top": "features", "all": None}.items():
+    for stage in ("top", "all"):
         for draw in range(draws):
             number = int(np.random.default_rng([seed, draw]).integers(2**31))
-            random = randomise(model, number, after)
+            random = randomise(model, number, backbone=stage == "all")
             for name, explain in methods.items():
                 pairs = zip(before[name], _explained(name, explain, random, images), strict=True)
                 found.setdefault((name, stage), []).extend(_correlation(*pair) for pair in pairs)

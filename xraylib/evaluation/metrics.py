@@ -27,13 +27,12 @@ class Proportion(NamedTuple):
         return f"{self.k}/{self.n} = {self.k / self.n:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 
-def proportion(k, n, confidence=0.95):
-    """Proportion of k of n with its exact (Clopper–Pearson) interval.
+def proportion(k, n):
+    """Proportion of k of n with its exact (Clopper–Pearson) 95 % interval.
 
     Args:
         k: how many were right, a whole number of 0..n.
         n: how many there were, a whole number of 1 or more.
-        confidence: of the two-sided interval, between 0 and 1.
 
     Raises ValueError where an argument is not as above.
     Source: Clopper and Pearson, Biometrika 26 (1934), as in ``scipy.stats.binomtest``. It assumes
@@ -41,7 +40,7 @@ def proportion(k, n, confidence=0.95):
     """
     if int(k) != k or int(n) != n or not 0 <= k <= n or n < 1:
         raise ValueError(f"expected whole numbers with 0 <= k <= n and n >= 1, got k={k}, n={n}")
-    low, high = binomtest(int(k), int(n)).proportion_ci(confidence)
+    low, high = binomtest(int(k), int(n)).proportion_ci()
     return Proportion(int(k), int(n), float(low), float(high))
 
 
@@ -328,18 +327,16 @@ def _estimate(likelihood, best, top=None):
     return Estimate(best, *limits)
 
 
-def choose_threshold(labels, scores, *, sensitivity=None):
+def choose_threshold(labels, scores):
     """Choose a decision threshold; judge it on other images than these.
 
     Args:
         labels: (n,) of 0 and 1, both.
         scores: (n,) of class 1, 0..1.
-        sensitivity: share of class 1 that must be found, above 0 and up to 1; None weighs
-            sensitivity and specificity alike.
 
     Returns:
         float 0..1, half-way between a score and the next lower one: where sensitivity plus
-        specificity is largest, or specificity with the wanted sensitivity. Of equals the highest.
+        specificity is largest; of equals the highest.
 
     Raises ValueError where an argument is not as above.
     Source: Youden, Index for rating diagnostic tests, Cancer 3 (1950).
@@ -350,11 +347,8 @@ def choose_threshold(labels, scores, *, sensitivity=None):
         raise ValueError(
             f"expected images of both classes to choose a threshold on, got class {labels[0]} only"
         )
-    if sensitivity is not None and not 0 < sensitivity <= 1:
-        raise ValueError(f"sensitivity: expected a share above 0 and up to 1, got {sensitivity}")
     fpr, tpr, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
-    # Rounded, as 2/3 - 0 and 1 - 1/3 are equals.
-    good = np.round(tpr - fpr, 12) if sensitivity is None else tpr >= sensitivity
+    good = np.round(tpr - fpr, 12)  # as 2/3 - 0 and 1 - 1/3 are equals
     chosen = thresholds[1:][np.argmax(good[1:])]  # the first is infinite; of equals the highest
     below = scores[scores < chosen].max(initial=0)
     middle = (chosen + below) / 2

@@ -7,9 +7,6 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals import loky
 from scipy import special, stats
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedGroupKFold
@@ -111,13 +109,13 @@ def cross_validate(
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     places = list(np.ndindex(len(seeds), folds))
     jobs = [(fold[s] == number, seeds[s], number) for s, number in places]
-    given, work = X, _fold
+    given = X
     if shown is not None:
-        given, work = (X, *map(light, shown)), _fold_as_shown
+        given = (X, *map(light, shown))
         if len(given) < 2 or any(len(each) != len(X) for each in given):
             raise ValueError(f"shown: expected one array or more of {len(X)} images each")
     scores = np.empty((1 if shown is None else len(shown), *fold.shape))
-    found = _finished(work, model, given, labels, jobs, memory, progress)
+    found = _finished(_fold, model, given, labels, jobs, memory, progress)
     for (s, number), each in zip(places, found, strict=True):
         scores[:, s, fold[s] == number] = each
     results = [CrossValidation(labels, each, fold) for each in scores]
@@ -142,7 +140,7 @@ def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
         float64 (seeds, m), 0..1, of class 1, of the m images of the test.
     """
     X, labels, jobs = _one_part(model, X, labels, test, seeds)
-    return np.array(_finished(_fold, model, X, labels, jobs, memory, progress), np.float64)
+    return np.concatenate(_finished(_fold, model, X, labels, jobs, memory, progress))
 
 
 def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
@@ -163,14 +161,6 @@ def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
     """
     X, labels, jobs = _one_part(network, X, labels, test, seeds)
     return _finished(_watched, network, X, labels, jobs, memory, progress)
-
-
-# One training in a process of its own: TensorFlow chooses how it adds when it is loaded.
-_PROGRAM = """
-import joblib, sys
-from xraylib.evaluation import validation
-print(*map(repr, validation._fold(*joblib.load(sys.argv[1])).tolist()))
-"""
 
 
 def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
@@ -200,20 +190,19 @@ def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
 
 def _by_ways(model, X, labels, test, seed, ways, known_by):
     def scores(threads, onednn):
+        # TensorFlow chooses how it adds when it is loaded.
         env = {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-        command = [sys.executable, "-c", _PROGRAM, given]
-        done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(
-                f"a training with {threads} threads, oneDNN {onednn}, failed in a process of its "
-                f"own: {done.stderr.strip()[-1000:]}"
-            )
-        return np.array(done.stdout.split(), float)
+        with loky.ProcessPoolExecutor(1, env=env) as process:
+            try:
+                return process.submit(_fold, model, X, labels, test, seed, 0, "").result()
+            except Exception as error:  # a model raises whatever its parts raise
+                raise RuntimeError(
+                    f"a training with {threads} threads, oneDNN {onednn}, failed in a process of "
+                    f"its own: {type(error).__name__}: {error}"
+                ) from error
 
-    with tempfile.TemporaryDirectory() as folder:
-        given = f"{folder}/training"
-        joblib.dump((model, X, labels, test, seed, 0, ""), given)
-        return np.stack(joblib.Parallel(-1, "threading")(joblib.delayed(scores)(*w) for w in ways))
+    done = joblib.Parallel(-1, "threading")(joblib.delayed(scores)(*way) for way in ways)
+    return np.concatenate(done)
 
 
 def _one_part(model, X, labels, test, seeds):
@@ -307,14 +296,8 @@ def _train(job):
 
 
 def _fold(model, X, labels, test, seed, number, known_by):
-    """Train without a fold and score it, float64 (m,)."""
-    model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
-    return _scores(model, _part(model, X, test), labels[test])
-
-
-def _fold_as_shown(model, X, labels, test, seed, number, known_by):
-    """Train without a fold of the first of X and score that fold of the others, float64 (k, m)."""
-    X, *shown = X
+    """Train without a fold and score it, float64 (1, m); of k that are shown instead, (k, m)."""
+    X, *shown = X if isinstance(X, tuple) else (X, X)
     model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
     return np.stack([_scores(model, _part(model, each, test), labels[test]) for each in shown])
 
