@@ -166,6 +166,17 @@ def test_classes_below_parts_of_the_body_and_people(tmp_path):
 # Classes
 
 
+def test_links_lead_nowhere_twice(tmp_path):
+    put(tmp_path / "set", *(f"{name}/{k}.png" for name in ("normal", "ill") for k in range(3)))
+    put(tmp_path / "elsewhere", "3.png")
+    for link, place in (("ill/up", ".."), ("normal/beside", "../ill"), ("ill/more", "../..")):
+        (tmp_path / "set" / link).symlink_to(place)
+    (tmp_path / "set/ill/linked").symlink_to("../../elsewhere")
+    _, rows, _ = layouts.read(tmp_path / "set")
+    names = [file.rsplit("/", 1)[1] for file in rows.file]
+    assert sorted(names) == sorted(["0.png", "1.png", "2.png"] * 2 + ["3.png"])
+
+
 def test_labels_in_names_of_files(tmp_path):
     """As in the sets of Shenzhen and Montgomery: the last digit is the label."""
     put(tmp_path, *(f"CXR_png/CHNCXR_{i:04d}_{i % 2}.png" for i in range(6)), "CXR_png/notes.png")
@@ -192,7 +203,9 @@ def test_one_class_against_others(tmp_path):
     _, rows, _ = layouts.read(tmp_path, negative="Normal")
     assert classes(rows) == {"other": 9, "Normal": 3} and rows.label.sum() == 9
     put(tmp_path, *(f"other/{i}.png" for i in range(2)))
-    assert classes(layouts.read(tmp_path, negative="other")[1]) == {"not other": 12, "other": 2}
+    for option in ("positive", "negative"):
+        _, rows, _ = layouts.read(tmp_path, **{option: "other"})
+        assert classes(rows) == {"not other": 12, "other": 2}
     with pytest.raises(DatasetError, match="--negative: expected one of .* got 'Flu'"):
         layouts.read(tmp_path, positive="COVID", negative="Flu")
 
@@ -573,6 +586,31 @@ def test_a_table_of_ones_own(tmp_path):
         layouts.read(tmp_path / "films", table="no.csv")
 
 
+def test_columns_of_the_manifests_own_names(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    (tmp_path / "t.csv").write_text(
+        "file,Finding Labels,labels,who,person,patient,doubt,bits,AP/PA,ap_pa\n"
+        "0.png,ill,x,Ann,1,2,why,7,AP,1\n1.png,normal,x,Bob,1,2,why,7,PA,2\n"
+        "2.png,ill,x,Ann,1,2,why,7,AP,3\n3.png,normal,x,Cem,1,2,why,7,PA,4\n"
+    )
+    _, rows, _ = layouts.read(tmp_path, columns={"person": "who"})
+    assert rows.person.tolist() == ["Ann", "Bob", "Ann", "Cem"] and rows.label.sum() == 2
+    assert sorted(set(rows) - {"file", "label", "class", "split", "person"}) == ["ap pa"]
+
+
+@pytest.mark.parametrize(
+    ("header", "number", "named"),
+    [("image,label\n", 5, True), ("", 4, False), ("image.png,normal\n", 5, False)],
+)
+def test_a_header_is_told_from_a_films_line(tmp_path, header, number, named):
+    put(tmp_path / "films", "image.png", *(f"{k}.png" for k in range(4)))
+    lines = "0,ill\n1,normal\n2,ill\n3,normal\n" + "image,ill\n" * named
+    (tmp_path / "films" / "t.csv").write_text(header + lines)
+    columns = {} if named else {"file": "1", "label": "2"}
+    _, rows, _ = layouts.read(tmp_path / "films", table="t.csv", columns=columns)
+    assert len(rows) == number and classes(rows).keys() == {"ill", "normal"}
+
+
 def test_a_message_stays_short(tmp_path):
     put(tmp_path, *(f"patient{k:05d}/study1/view1.jpg" for k in range(3000)))
     with pytest.raises(DatasetError, match="look like people, not like classes.*--table") as error:
@@ -615,3 +653,18 @@ def test_medmnist(tmp_path):
         DatasetError, match="expected train_images, train_labels and so on, found a"
     ):
         layouts.read(tmp_path / "other.npz")
+
+
+def test_arrays_that_changed_are_not_those_unpacked(tmp_path):
+    path, x = tmp_path / "set.npz", np.zeros((4, 8, 8), np.uint8)
+    arrays = {"x_train": x, "y_train": np.array([0, 1, 0, 1]), "x_test": x[:0]}
+    np.savez(path, **arrays, y_test=np.zeros((0, 1), int))  # a part may be empty
+    for _ in range(2):  # what is there already is used
+        folder, rows, _ = layouts.read(path)
+    assert len(rows) == 4
+    np.savez(path, x_train=x + 9, y_train=arrays["y_train"])
+    with pytest.raises(DatasetError, match="all of what set.npz now has; move it away"):
+        layouts.read(path)
+    folder.rename(tmp_path / "old")
+    layouts.read(path)
+    assert np.asarray(Image.open(folder / "train/000000.png")).max() == 9

@@ -20,7 +20,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from xraylib.data.arrays import OnDisk, light, rows
+from xraylib.data.arrays import OnDisk, as_float32, light, rows
 from xraylib.evaluation import metrics
 
 # What the scores of a model can depend on and a version stands for; those that are installed.
@@ -236,8 +236,11 @@ def _kept(work, memory, X, labels):
     """The work as a folder keeps it, and what it is known by besides its arguments."""
     if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
-    # Hashed once, not with every fold.
-    of = X.known_by if isinstance(X, OnDisk) else X
+    # Hashed once, not with every fold; of an array on disk not where it lies.
+    of = [
+        each.known_by if isinstance(each, OnDisk) else each
+        for each in (X if isinstance(X, tuple) else (X,))
+    ]
     known_by = joblib.hash([of, labels]) + _house() if memory is not None else ""
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
     place = None if memory is None else str(memory)  # of a Path it makes another folder
@@ -305,8 +308,11 @@ def _fold(model, X, labels, test, seed, number, known_by):
 def _part(model, X, which):
     """Rows for a model; of an array on disk they are read, unless the model does so itself."""
     part = rows(X, which)
-    on_disk = isinstance(part, OnDisk) and not getattr(model, "takes_on_disk", False)
-    return np.asarray(part) if on_disk else part
+    if not isinstance(part, OnDisk) or getattr(model, "takes_on_disk", False):
+        return part
+    part = np.asarray(part)
+    # Halves as they are would become float64 in scikit-learn, four times as large.
+    return as_float32(part) if part.dtype == np.float16 else part
 
 
 def _scores(model, X, labels):

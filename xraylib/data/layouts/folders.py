@@ -63,10 +63,10 @@ def images_in(folder):
     if not folder.is_dir():
         raise DatasetError(f"{expected} another file; name the folder that it lies in")
     films, beside, drawn = [], [], []
-    todo, links, seen = [folder], [], set()
+    todo, links, seen = [folder], [], set(folder.resolve().parents)
     while todo or links:
         here = (todo or links).pop()
-        # A link may lead to where one has been, such as to a folder above.
+        # A link may lead to where one has been, or out of the set to a folder above.
         if (place := here.resolve()) in seen:
             continue
         seen.add(place)
