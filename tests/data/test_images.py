@@ -194,7 +194,7 @@ def test_what_a_file_says_of_itself(tmp_path):
     assert said["modality"] == "MR" and said["view"] == ""
     # A file may be a TIFF too, by what stands before its magic bytes.
     both, tiff = tmp_path / "x", save(np.zeros((1, 1), np.uint8), tmp_path / "1.tif").read_bytes()
-    both.write_bytes(tiff.ljust(128, b"\0") + bundled("MR_small.dcm").read_bytes()[128:])
+    both.write_bytes(tiff.ljust(128, b"\0") + Path(bundled("MR_small.dcm")).read_bytes()[128:])
     assert header(both) == said and len(tiff) < 128
 
 
