@@ -6,8 +6,9 @@ the process.
 """
 
 import contextlib
+import dataclasses
 import functools
-import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -112,6 +113,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return (self.predict_proba(X)[:, 1] >= 0.5).astype(np.int64)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Recipe(NetworkClassifier):
     """The report's network (section 4) with all its settings, on what :meth:`prepare` makes.
 
@@ -126,23 +128,17 @@ class Recipe(NetworkClassifier):
         random_state: integer; of weights, order, dropout and augmentation.
     """
 
-    def __init__(
-        self,
-        backbone="efficientnet_lite0",
-        weights="imagenet",
-        scaling="backbone",
-        trainable="top",
-        dtype="float32",
-        *,
-        epochs=20,
-        batch_size=5,
-        learning_rate=1e-4,
-        settle=False,
-        random_state=0,
-    ):
-        given = locals()
-        for name in inspect.signature(type(self)).parameters:
-            setattr(self, name, given[name])
+    backbone: str = "efficientnet_lite0"
+    weights: str | Path | None = "imagenet"
+    scaling: str = "backbone"
+    trainable: str = "top"
+    dtype: str = "float32"
+    _: dataclasses.KW_ONLY
+    epochs: int = 20
+    batch_size: int = 5
+    learning_rate: float = 1e-4
+    settle: bool = False
+    random_state: int = 0
 
     @property
     def device(self):
