@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 import numpy as np
@@ -12,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tests.script import script
 from xraylib import ledger
-from xraylib.evaluation.metrics import proportion
+from xraylib.evaluation.metrics import Spread, proportion
 
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 
@@ -97,16 +96,6 @@ def collected(shown):
     return ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
 
 
-class Spread(NamedTuple):
-    """Images right of n, one number a seed."""
-
-    values: tuple
-    n: int
-
-    def __str__(self):
-        return f"half of {self.n}"
-
-
 @pytest.mark.parametrize(
     "value, options, expected",
     [
@@ -126,8 +115,8 @@ class Spread(NamedTuple):
         (
             Spread((74, 93, 84, 80), 118),
             {},
-            {"value": 80, "text": "half of 118", "kind": "spread", "values": [74, 93, 84, 80],
-             "n": 118},
+            {"value": 80, "text": "80/118 = 0.68 (0.59–0.76), 74 to 93 over 4 seeds",
+             "kind": "spread", "values": [74, 93, 84, 80], "n": 118},
         ),
         (
             np.array([0.3, -0.001, 0.5, 0.4]),
@@ -248,7 +237,8 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     table = shown[-1]["data"]["text/html"]
     cells = re.findall(r"<t[dh] [^>]*>(.*?)</t[dh]>", table)
     assert [c for c in cells if c and c != "&nbsp;"] == [
-        "the report", "real films", "this run", "network", "all", "long", "half of 9",
+        "the report", "real films", "this run", "network", "all", "long",
+        "7/9 = 0.78 (0.40–0.97), 7 to 8 over 2 seeds",
         "seconds", "–", "not measured yet", "3.2", "dates", "–", "long", "–",
         "losses", "–", "not measured yet", "0.30 (0.00 to 0.50)",
     ]  # fmt: skip

@@ -44,7 +44,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
     Raises:
         ValueError: the value does not fit the kind, or there are two kinds.
     """
-    counted = {"values", "n"} <= set(getattr(value, "_fields", ()))
+    counted = isinstance(value, Spread)
     chosen = {"close": tolerance is not None, "spread": spread or counted, "timing": timing,
               "setting": setting}  # fmt: skip
     kinds = [kind for kind, is_it in chosen.items() if is_it] or ["exact"]
@@ -60,7 +60,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
             raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
         kept["tolerance"] = float(tolerance)
     if kinds == ["spread"]:
-        values = plain[value._fields.index("values")] if counted else plain
+        values = plain[0] if counted else plain
         listed = isinstance(values, list) and values
         if not listed or not all(isinstance(each, int | float) for each in values):
             expected = "a list of numbers, one a training, for a spread"
