@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 import numpy as np
@@ -12,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tests.script import script
 from xraylib import ledger
-from xraylib.evaluation.metrics import proportion
+from xraylib.evaluation.metrics import Spread, proportion
 
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_pages/write.py"
 
@@ -97,16 +96,6 @@ def collected(shown):
     return ledger.collect(new_notebook(cells=[new_code_cell(outputs=shown)]))
 
 
-class Spread(NamedTuple):
-    """Images right of n, one number a seed."""
-
-    values: tuple
-    n: int
-
-    def __str__(self):
-        return f"half of {self.n}"
-
-
 @pytest.mark.parametrize(
     "value, options, expected",
     [
@@ -126,8 +115,8 @@ class Spread(NamedTuple):
         (
             Spread((74, 93, 84, 80), 118),
             {},
-            {"value": 80, "text": "half of 118", "kind": "spread", "values": [74, 93, 84, 80],
-             "n": 118},
+            {"value": 80, "text": "80/118 = 0.68 (0.59–0.76), 74 to 93 over 4 seeds",
+             "kind": "spread", "values": [74, 93, 84, 80], "n": 118},
         ),
         (
             np.array([0.3, -0.001, 0.5, 0.4]),
@@ -175,9 +164,8 @@ def test_what_was_measured_with_another_profile_is_found_too(shown, tmp_path, mo
         (tmp_path / f"results/{name}.json").write_text(json.dumps({"records": records}))
     ledger.results.cache_clear()
     try:
-        assert list(map(ledger.measured, "abcd")) == [
-            "a of measured", "b of measured", "c of scratch", "not measured yet"
-        ]  # fmt: skip
+        found = {key: record["text"] for key, record in ledger.results().items()}
+        assert found == {"a": "a of measured", "b": "b of measured", "c": "c of scratch"}
     finally:
         ledger.results.cache_clear()
 
@@ -210,7 +198,7 @@ def test_an_unknown_claim_is_refused(shown):
 
 RECORDS = {
     "net": {"value": 72, "values": [71, 72, 75], "n": 75, "text": "long", "kind": "spread"},
-    "share": {"value": [59, 65, 0.8, 0.97], "text": "59/65", "kind": "exact"},
+    "share": {"value": list(proportion(59, 65)), "text": "59/65", "kind": "exact"},
     "loss": {"value": 0.35, "values": [0.3, 0.35, 0.5], "text": "0.35 (…)", "kind": "spread"},
     "apart": {"value": [0.031, -0.12, 0.17], "text": "0.03 (-0.12 to 0.17)", "kind": "close"},
     "count": {"value": 41, "text": "41,000", "kind": "exact"},
@@ -220,7 +208,7 @@ RECORDS = {
 @pytest.mark.parametrize(
     "key, words",
     [
-        ("net", "72 of 75"), ("net:range", "71 to 75"), ("net:k", "72"), ("net:percent", "96 %"),
+        ("net", "72 of 75"), ("net:range", "71 to 75"), ("net:interval", "0.89 to 0.99"),
         ("share", "59 of 65"), ("share:interval", "0.81 to 0.97"), ("loss", "0.35 (…)"),
         ("loss:range", "0.30 to 0.50"), ("loss:value", "0.35"), ("apart", "0.03 (-0.12 to 0.17)"),
         ("apart:value", "0.03"), ("count", "41,000"),
@@ -232,7 +220,7 @@ def test_numbers_as_one_says_them(monkeypatch, key, words):
     assert ledger.filled(f"It is {{{key}}}, $x_{{i}}$.") == f"It is {words}, $x_{{i}}$."
 
 
-@pytest.mark.parametrize("key", ["none", "count:range", "net:value", "loss:k", "net:shout"])
+@pytest.mark.parametrize("key", ["none", "count:range", "net:value", "loss:interval", "net:shout"])
 def test_numbers_that_cannot_be_said(monkeypatch, key):
     monkeypatch.setattr(ledger, "results", lambda: RECORDS)
     with pytest.raises(ValueError, match="measure it with|cannot be said as"):
@@ -249,7 +237,8 @@ def test_a_table_shows_real_films_beside_this_run(shown, monkeypatch):
     table = shown[-1]["data"]["text/html"]
     cells = re.findall(r"<t[dh] [^>]*>(.*?)</t[dh]>", table)
     assert [c for c in cells if c and c != "&nbsp;"] == [
-        "the report", "real films", "this run", "network", "all", "long", "half of 9",
+        "the report", "real films", "this run", "network", "all", "long",
+        "7/9 = 0.78 (0.40–0.97), 7 to 8 over 2 seeds",
         "seconds", "–", "not measured yet", "3.2", "dates", "–", "long", "–",
         "losses", "–", "not measured yet", "0.30 (0.00 to 0.50)",
     ]  # fmt: skip

@@ -18,7 +18,8 @@ def main(arguments=None):
     command = commands.add_parser("fetch", help="download an image set and check it")
     command.add_argument("dataset", metavar="SET", help="its name: xray75 or covid")
     command.set_defaults(run=_fetch)
-    command = commands.add_parser("manifest", help="make a manifest and a profile of your images")
+    command = commands.add_parser("manifest", help="make a manifest and a profile of your images",
+                                  argument_default=argparse.SUPPRESS)  # fmt: skip
     command.add_argument("path", metavar="PATH", help="a folder of images, or an .npz file")
     command.add_argument("--positive", metavar="NAME", help="the label that is class 1")
     command.add_argument("--negative", metavar="NAME", help="the label that is class 0; of the two "
@@ -62,15 +63,10 @@ def _fetch(options):
 def _manifest(options):
     from xraylib.data import own_images
 
-    given = {key: value for key, value in vars(options).items() if value is not None}
-    known = "positive", "negative", "person", "label", "table"
-    columns = {"file": given["file"]} if "file" in given else {}
-    given = {key: given[key] for key in known if key in given}
-    if "table" in given or columns:
-        columns |= {key: given.pop(key) for key in ("person", "label") if key in given}
-    manifest, table, notes = own_images.write(
-        options.path, force=options.force, columns=columns, **given
-    )
+    given = {key: value for key, value in vars(options).items() if key not in ("command", "run")}
+    of_table = ("file", "person", "label") if "table" in given or "file" in given else ()
+    columns = {key: given.pop(key) for key in of_table if key in given}
+    manifest, table, notes = own_images.write(given.pop("path"), columns=columns, **given)
     print(own_images.summary(table))
     for note in notes:
         print(f"note: {note}")

@@ -77,17 +77,15 @@ def bars_with_intervals(names, results, chance=0.5, colours=None, *, real=None):
         results: for each a ``metrics.Proportion``, or a ``metrics.Spread``: dot and line are
             then of the median training, and each training is a small mark above the line.
         chance: where guessing would lie, a dashed line; the share of the larger class.
-        colours: one key of COLOURS for all or a list; "ours" if None.
+        colours: for each a key of COLOURS; "ours" if None.
         real: the same as measured on real films, or None where it was not. It stands first, and the
             results below it, in grey.
 
     Returns:
         matplotlib Figure.
     """
-    if colours is None or isinstance(colours, str):
-        colours = [colours or "ours"] * len(names)
+    colours, real = colours or ["ours"] * len(names), real or [None] * len(names)
     # Names above the lines: narrow enough for a phone, whose readers see them with the numbers.
-    real = [None] * len(names) if real is None else real
     twice = any(each is not None for each in real)
     height = (0.5 if twice else 0.44) * len(names) + 0.6
     figure, axis = plt.subplots(figsize=(5.2, height), layout="constrained")

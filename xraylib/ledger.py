@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 from IPython.display import display
 
-from xraylib.evaluation.metrics import Proportion, Spread, proportion
+from xraylib.evaluation.metrics import Proportion, Spread
 
 ROOT = Path(__file__).resolve().parent.parent
 _HIDDEN = "application/papermill.record/"  # neither JupyterLab nor MyST-NB shows such outputs
@@ -44,7 +44,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
     Raises:
         ValueError: the value does not fit the kind, or there are two kinds.
     """
-    counted = {"values", "n"} <= set(getattr(value, "_fields", ()))
+    counted = isinstance(value, Spread)
     chosen = {"close": tolerance is not None, "spread": spread or counted, "timing": timing,
               "setting": setting}  # fmt: skip
     kinds = [kind for kind, is_it in chosen.items() if is_it] or ["exact"]
@@ -60,7 +60,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
             raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
         kept["tolerance"] = float(tolerance)
     if kinds == ["spread"]:
-        values = plain[value._fields.index("values")] if counted else plain
+        values = plain[0] if counted else plain
         listed = isinstance(values, list) and values
         if not listed or not all(isinstance(each, int | float) for each in values):
             expected = "a list of numbers, one a training, for a spread"
@@ -101,16 +101,12 @@ def hand_over(name, numbers):
 
 def _of_trainings(values):
     """A list of numbers, one a training, as text: median and range."""
-    return f"{_fixed(statistics.median(values), 2)} ({span(values, 2)})"
-
-
-def _fixed(value, digits):
-    return f"{round(value, digits) + 0:.{digits}f}"  # no -0.00
+    return f"{statistics.median(values):z.2f} ({span(values, 2)})"
 
 
 def span(values, digits=0):
     """A range as text, "9 to 11", or the one value if it is one; each with so many digits."""
-    ends = [_fixed(value, digits) for value in (min(values), max(values))]
+    ends = [f"{value:z.{digits}f}" for value in (min(values), max(values))]  # z: no -0.00
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
@@ -210,8 +206,8 @@ def spoken(key, form=""):
     Args:
         key: of its record.
         form: "" where images are counted "72 of 75" (of trainings the median one), else its text;
-            "range" over the trainings, "9 to 11"; "interval", "0.89 to 0.99"; "percent", "96 %";
-            "k", "72"; "value", an estimate without its interval, or the median of a spread.
+            "range" over the trainings, "9 to 11"; "interval", "0.89 to 0.99"; "value", an estimate
+            without its interval, or the median of a spread.
 
     Raises:
         ValueError: it was not measured, or has no such form.
@@ -219,20 +215,26 @@ def spoken(key, form=""):
     record = results().get(key)
     if record is None:
         raise ValueError(f"results/ has no {key!r}: measure it with `make results`")
-    value, n = record["value"], record.get("n")
-    counted = n is not None or (isinstance(value, list) and len(value) == 4)
-    k, n = (value, n) if n is not None else (value[:2] if counted else (None, None))
+    counted = _counted(record)
+    middle = getattr(counted, "median", counted)
     if form == "":
-        return f"{k} of {n}" if counted else record["text"]
+        return f"{middle.k} of {middle.n}" if counted else record["text"]
     if form == "range" and "values" in record:
         return span(record["values"], 0 if counted else 2)
-    if form in ("k", "percent", "interval") and counted:
-        low, high = proportion(k, n)[2:]
-        forms = {"k": f"{k}", "percent": f"{100 * k / n:.0f} %"}
-        return (forms | {"interval": f"{low:.2f} to {high:.2f}"})[form]
+    if form == "interval" and counted:
+        return f"{middle.low:.2f} to {middle.high:.2f}"
     if form == "value" and not counted:
-        return _fixed(value[0] if isinstance(value, list) else value, 2)
+        value = record["value"]
+        return f"{value[0] if isinstance(value, list) else value:z.2f}"
     raise ValueError(f"{key!r}, {record['text']!r}, cannot be said as {form!r}")
+
+
+def _counted(record):
+    """The images right that a record counts, as a Spread or Proportion; None of other numbers."""
+    value = record.get("value")
+    if "n" in record:
+        return Spread(tuple(record["values"]), record["n"])
+    return Proportion(*value) if isinstance(value, list) and len(value) == 4 else None
 
 
 def collect(notebook):
@@ -277,7 +279,8 @@ def beside(rows, caption, columns=("",), *, said=None, keep=True):
         there, here = [], []
         for cell in cells if isinstance(cells, list) else [cells]:
             key, value, settings = (*(cell or (None, None)), None)[:3]
-            there.append("–" if cell is None else measured(key))
+            known = results().get(key, {"text": "not measured yet"})["text"]
+            there.append("–" if cell is None else known)
             settings = settings or {}
             said_so = _of_trainings if settings.get("spread") else str
             here.append("–" if value is None else settings.get("text") or said_so(value))
@@ -312,18 +315,4 @@ def results():
 
 def on_real_films(keys):
     """What was measured on the book's real films: of each key a Spread or Proportion, or None."""
-    found = []
-    for key in keys:
-        record = results().get(key, {})
-        value, values = record.get("value"), record.get("values")
-        if values and "n" in record:
-            found.append(Spread(tuple(values), record["n"]))
-        else:
-            four = isinstance(value, list) and len(value) == 4
-            found.append(Proportion(*value) if four else None)
-    return found
-
-
-def measured(key):
-    """The text of a number measured on real images, from ``results/``, or "not measured yet"."""
-    return results().get(key, {"text": "not measured yet"})["text"]
+    return [_counted(results().get(key, {})) for key in keys]

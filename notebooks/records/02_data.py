@@ -18,8 +18,10 @@ ledger.record("audit.pairs", len(near), str(len(near)))
 ledger.record("audit.identical", len(same), str(len(same)))
 
 # %% val_people
+from xraylib.evaluation.metrics import proportion  # noqa: E402
+
 ledger.record("data.val_people", val_people)
-ledger.record("data.all_val_people", ledger.proportion(val_people, val_people))
+ledger.record("data.all_val_people", proportion(val_people, val_people))
 
 # %% most_stretched
 ledger.record("data.stretched", stretch[most], most_stretched, tolerance=1e-6)

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 import numpy as np
@@ -16,16 +15,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tests.project.make import make
 from tests.script import script
 from xraylib import ledger
+from xraylib.evaluation.metrics import Spread
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = {"profile": "reproduce", "seconds": 60.0, "date": "2026-02-03", "commit": "new0001"}
-
-
-class Spread(NamedTuple):
-    """Images right of n, one number a seed."""
-
-    values: tuple
-    n: int
 
 
 @pytest.fixture

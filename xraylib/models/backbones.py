@@ -13,8 +13,8 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from xraylib.models import weights as _weights
 from xraylib.models.random_weights import initialise
+from xraylib.models.weights import load_lite0
 
 
 class Backbone(NamedTuple):
@@ -59,7 +59,7 @@ def efficientnet_lite0(weights="imagenet", *, scaling="backbone", seed=None, dty
     if weights is None:
         initialise(model, seed)
     else:
-        _weights.load_lite0(model, None if weights == "imagenet" else weights)
+        load_lite0(model, None if weights == "imagenet" else weights)
     return model
 
 
@@ -98,6 +98,13 @@ def _mbconv(x, name, kernel, stride, expand, channels):
     return layers.Add(name=f"{name}_add")([x, block_input]) if x.shape == block_input.shape else x
 
 
+_BY_HAND = (
+    "fetch https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 on another machine and pass the path "
+    "of the file as weights="
+)
+
+
 def inception_v3(weights="imagenet", *, scaling="backbone", seed=None, dtype="float32"):
     """Inception V3, the report's source model, as ``keras.applications`` builds it.
 
@@ -119,11 +126,27 @@ def inception_v3(weights="imagenet", *, scaling="backbone", seed=None, dtype="fl
     Source: Szegedy et al. 2016.
     """
     known("weights", weights, ("imagenet", None), paths=True)
+    if weights not in ("imagenet", None) and not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"Expected a file of Inception V3 weights, but there is no file {weights}: {_BY_HAND}."
+        )
     with policy(dtype):
         images, x = _entrance(299, scaling, 127.5, 127.5)
-        model = keras.applications.InceptionV3(False, weights=None, input_tensor=x)
-        if weights is not None:
-            _weights.load_inception(model, None if weights == "imagenet" else weights)
+        try:
+            model = keras.applications.InceptionV3(False, weights=weights, input_tensor=x)
+        except Exception as error:  # of a download Keras raises a bare Exception
+            if weights is None:
+                raise
+            if weights == "imagenet":
+                raise OSError(
+                    f"The ImageNet weights of Inception V3 could not be downloaded: {error}\n"
+                    f"By hand: {_BY_HAND}; or use the backbone efficientnet_lite0, whose weights "
+                    "are installed."
+                ) from error
+            raise ValueError(
+                f"{weights} does not hold the weights of Inception V3 without its classifier: "
+                f"{error}\nPass Keras' own: {_BY_HAND}."
+            ) from error
         x = layers.Identity(name="features")(model.output)
     model = keras.Model(images, x, name="inception_v3")
     if weights is None:

@@ -6,8 +6,9 @@ the process.
 """
 
 import contextlib
+import dataclasses
 import functools
-import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,9 +21,9 @@ from xraylib.training import fitting, frozen
 
 
 @functools.lru_cache(maxsize=4)
-def _built(build, settings):
+def _built(build, **settings):
     """One network a process for these settings, and the weights that it started with."""
-    model = build(**dict(settings), seed=0)
+    model = build(**settings, seed=0)
     return model, model.get_weights()
 
 
@@ -69,7 +70,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def _network(self, shape):
         """The network that takes X of this shape, and what it starts with."""
-        return _built(self.build, ())
+        return _built(self.build)
 
     def fit(self, X, y, validation=None):
         """Train from the start.
@@ -85,9 +86,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: bad input, see :func:`xraylib.training.fitting.fit`.
         """
-        X = light(X)
         with self._placed():
-            model, start = self._network(X.shape)
+            model, start = self._network(np.shape(X))
             model.set_weights(start)
             initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
             settings = ("epochs", "batch_size", "learning_rate")
@@ -102,9 +102,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         """Scores of both classes, float64 (n, 2) in 0..1; of versions the plain one's."""
-        X = light(X)
         with self._placed():
-            model, _ = self._network(X.shape)
+            model, _ = self._network(np.shape(X))
             model.set_weights(self.weights_)
             scores = fitting.predict(model, X)
         return np.stack([1 - scores, scores], axis=1)
@@ -114,6 +113,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return (self.predict_proba(X)[:, 1] >= 0.5).astype(np.int64)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Recipe(NetworkClassifier):
     """The report's network (section 4) with all its settings, on what :meth:`prepare` makes.
 
@@ -128,23 +128,17 @@ class Recipe(NetworkClassifier):
         random_state: integer; of weights, order, dropout and augmentation.
     """
 
-    def __init__(
-        self,
-        backbone="efficientnet_lite0",
-        weights="imagenet",
-        scaling="backbone",
-        trainable="top",
-        dtype="float32",
-        *,
-        epochs=20,
-        batch_size=5,
-        learning_rate=1e-4,
-        settle=False,
-        random_state=0,
-    ):
-        given = locals()
-        for name in inspect.signature(type(self)).parameters:
-            setattr(self, name, given[name])
+    backbone: str = "efficientnet_lite0"
+    weights: str | Path | None = "imagenet"
+    scaling: str = "backbone"
+    trainable: str = "top"
+    dtype: str = "float32"
+    _: dataclasses.KW_ONLY
+    epochs: int = 20
+    batch_size: int = 5
+    learning_rate: float = 1e-4
+    settle: bool = False
+    random_state: int = 0
 
     @property
     def device(self):
@@ -154,8 +148,7 @@ class Recipe(NetworkClassifier):
         """(model, start): the whole network, one a process for these settings, and its weights as
         they were when it was built; its backbone as it is used here."""
         names = ("backbone", "weights", "trainable", "scaling", "dtype")
-        settings = tuple((name, getattr(self, name)) for name in names)
-        return _built(builders.report_network, settings)
+        return _built(builders.report_network, **{name: getattr(self, name) for name in names})
 
     def prepare(self, images, *, draws=10, seed=0, batch_size=None, store=None):
         """What the network is trained on, made once for all folds and seeds.
@@ -173,14 +166,13 @@ class Recipe(NetworkClassifier):
         """
         if self.trainable == "all":
             return light(images)
-        build = functools.partial(_backbone, self, seed)
         # To other machines the recipe travels, to build the network there.
-        network = build if store is not None else build()
+        build = functools.partial(_backbone, self, seed)
         return frozen.features(
-            network, images, draws=draws, seed=seed, batch_size=batch_size, store=store
+            build, images, draws=draws, seed=seed, batch_size=batch_size, store=store
         )
 
     def _network(self, shape):
         if self.trainable == "all":
             return self.network()
-        return _built(builders.report_top, (("shape", shape[-3:]),))
+        return _built(builders.report_top, shape=shape[-3:])

@@ -137,19 +137,18 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     return history
 
 
-def score(model, x, *, batch_size=16):
+def score(model, x):
     """What a model says, without dropout.
 
     Args:
         model: Keras model with one output unit.
         x: (n, ...), array or :class:`xraylib.data.arrays.OnDisk`; of versions the plain ones count.
-        batch_size: images a call.
 
     Returns:
         float64 (n,).
     """
-    call, starts = _program(model).score, range(0, len(x), batch_size)
-    batches = (as_float32(plain(model, x[i : i + batch_size])) for i in starts)
+    call = _program(model).score
+    batches = (as_float32(plain(model, x[i : i + 16])) for i in range(0, len(x), 16))
     return np.concatenate([call(batch).numpy() for batch in batches])[:, 0].astype(np.float64)
 
 

@@ -84,19 +84,17 @@ def fit(
     )  # fmt: skip
 
 
-def settle(model, images, *, batches=12, batch_size=20, seed=0):
+def settle(model, images, *, seed=0):
     """Give batch normalisation the means and variances of these images, under the final weights.
 
     What Keras keeps are running averages, of which one hundredth is new in each step: after a short
     training they belong partly to what the network began with. Scores say then how far they have
-    come, and not what was learned.
+    come, and not what was learned. Averaged are twelve random batches of 20 images each; of fewer
+    images one batch of all.
 
     Args:
         model: see :func:`fit`; only its running averages are changed.
         images: what it was trained on.
-        batches: random batches of different images whose statistics are averaged; one if it holds
-            all images.
-        batch_size: images in each.
         seed: of the choice.
 
     Raises:
@@ -109,24 +107,23 @@ def settle(model, images, *, batches=12, batch_size=20, seed=0):
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     before = [norm.momentum for norm in norms]
     try:
-        for done in range(batches if len(images) > batch_size else 1):
+        for done in range(12 if len(images) > 20 else 1):
             for norm in norms:
                 norm.momentum = done / (done + 1)  # the mean of all batches so far
-            chosen = rng.permutation(len(images))[:batch_size]
+            chosen = rng.permutation(len(images))[:20]
             model(engine.plain(model, images[chosen]).astype("float32"), training=True)
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
 
 
-def predict(model, images, *, batch_size=16):
+def predict(model, images):
     """Score of class 1 for each image.
 
     Args:
         model: ends in one sigmoid unit, see :func:`fit`.
         images: as they would be given to :func:`fit`; of features with augmented versions the plain
             ones count.
-        batch_size: images a call.
 
     Returns:
         float64 (n,), 0..1.
@@ -135,7 +132,7 @@ def predict(model, images, *, batch_size=16):
         ValueError: another model, or images out of range or shape.
     """
     images, _ = _checked(model, images, np.zeros(len(images)))
-    return engine.score(model, images, batch_size=batch_size)
+    return engine.score(model, images)
 
 
 def takes_pixels(model):

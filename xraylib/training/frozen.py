@@ -7,7 +7,6 @@ training images. Runs on Keras' TensorFlow and JAX backends.
 import functools
 from pathlib import Path
 
-import joblib
 import keras
 import numpy as np
 from tqdm import tqdm
@@ -42,48 +41,35 @@ def features(model, images, *, draws=0, batch_size=None, seed=0, store=None, pro
         ValueError: images of another shape or range.
         OSError: the store's disk has not enough room.
     """
-    size = _size(batch_size, images)
-    work = functools.partial(_rows, _backbone, model, images, draws, seed, size)
-    shape = (1 + draws,) * bool(draws) + _backbone(model).output_shape[1:]
-    return _computed(work, model, images, shape, (draws, seed), size, store, progress)
+    return _computed(_backbone, model, images, draws, seed, batch_size, store, progress)
 
 
 def averaged(model, images, *, batch_size=None, store=None, progress=False):
     """A backbone's last map of each image, averaged over the map: where it was found is lost.
 
-    Args:
-        model: see :func:`features`, like all that follow.
-        images: likewise.
-        batch_size: likewise.
-        store: likewise.
-        progress: likewise.
+    Takes the same as :func:`features`, and raises the same.
 
     Returns:
-        float16 (n, channels); of EfficientNet-Lite0 (n, 1280), 0..6.
+        float16 (n, channels), with a store as OnDisk; of EfficientNet-Lite0 (n, 1280), 0..6.
     """
-    size = _size(batch_size, images)
-    work = functools.partial(_rows, _averaging, model, images, 0, 0, size)
-    shape = _backbone(model).output_shape[-1:]
-    return _computed(work, model, images, shape, "averaged", size, store, progress)
+    return _computed(_averaging, model, images, 0, 0, batch_size, store, progress)
 
 
-def _size(batch_size, images):
-    return min(batch_size or (64 if on_card() else 16), len(images))
-
-
-def _computed(work, model, images, shape, settings, batch_size, store, progress):
-    """float16 (n, *shape), what work gives of each batch of rows."""
-    backbone = _backbone(model)
+def _computed(network_of, model, images, draws, seed, batch_size, store, progress):
+    """float16, what a network gives of each image and its augmented versions."""
+    network, backbone = network_of(model), _backbone(model)
     if not isinstance(images, arrays.OnDisk):
-        check_images(images, backbone.input_shape[1])
-    shape, bar = (len(images), *shape), {"what": "backbone", "progress": progress}
+        check_images(images, network.input_shape[1])
+    batch_size = min(batch_size or (64 if on_card() else 16), len(images))
+    work = functools.partial(_rows, network_of, model, images, draws, seed, batch_size)
+    shape = (len(images), *(1 + draws,) * bool(draws), *network.output_shape[1:])
     if store is not None:
         of = images.known_by if isinstance(images, arrays.OnDisk) else images
         code = [Path(each).read_bytes() for each in (__file__, augmentation.__file__)]
-        known_by = of, backbone.to_json(), backbone.get_weights(), settings, code
-        return arrays.filled(
-            store, joblib.hash(known_by), shape, "float16", work, batch_size=batch_size, **bar
-        )
+        # Draws and averages show in the shape, by which the array is known as well.
+        known_by = of, backbone.to_json(), backbone.get_weights(), seed, code
+        bar = {"what": "backbone", "progress": progress}
+        return arrays.filled(store, known_by, shape, "float16", work, batch_size=batch_size, **bar)
     out = np.empty(shape, "float16")
     with tqdm(total=len(out), unit="image", desc="backbone", disable=not progress) as shown:
         for start in range(0, len(out), batch_size):
