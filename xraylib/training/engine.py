@@ -13,6 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from xraylib.data.arrays import as_float32
+from xraylib.models.builders import on_card
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # as Keras' Adam has them
 
@@ -147,8 +148,8 @@ def score(model, x):
     Returns:
         float64 (n,).
     """
-    call = _program(model).score
-    batches = (as_float32(plain(model, x[i : i + 16])) for i in range(0, len(x), 16))
+    call, size = _program(model).score, 64 if on_card() else 16
+    batches = (as_float32(plain(model, x[i : i + size])) for i in range(0, len(x), size))
     return np.concatenate([call(batch).numpy() for batch in batches])[:, 0].astype(np.float64)
 
 
