@@ -199,6 +199,14 @@ def test_what_a_file_says_of_itself(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_that_lies_on_its_side(tmp_path, dtype):
+    grey = (np.arange(12).reshape(3, 4) * 20).astype(dtype)
+    Image.fromarray(grey).save(tmp_path / "x.tif", tiffinfo={274: 6})
+    upright = read(save(np.rot90(grey, -1), tmp_path / "y.png"))
+    np.testing.assert_array_equal(read(tmp_path / "x.tif"), upright)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_tiff_whose_zero_is_white(tmp_path, dtype):
     path = save(np.array([[0, 100], [200, 255]], dtype), tmp_path / "x.tif")
     data = path.read_bytes()

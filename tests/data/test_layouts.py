@@ -611,6 +611,138 @@ def test_a_header_is_told_from_a_films_line(tmp_path, header, number, named):
     assert len(rows) == number and classes(rows).keys() == {"ill", "normal"}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffimage,label\n{0}.png,ill\n{1}.png,normal\n".encode(),
+        "image,label\n{0}.png,ill\n{1}.png,normal\n".encode("utf-16"),
+        "image;label;Größe, cm\n{0}.png;ill;1,5\n{1}.png;normal;1,7\n".encode("cp1252"),
+        b"image|label\n{0}.png|ill\n{1}.png|normal\n",
+        b"\n\nno, image, label\n1, {0}, ill\n0, {1}, normal\n",
+        b"image,label\r\nC:\\old\\{0}.dcm,ill\r\nC:\\old\\{1}.dcm,normal\r\n",
+        b"image,label\n{0}.png,ill\n{1}.png,normal\n2.png,NaN\n3.png,N/A\n4.png,?\n",
+    ],
+    ids=["BOM", "UTF-16", "semicolons", "bars", "blanks", "another format", "missing"],
+)
+def test_tables_as_programs_write_them(tmp_path, content):
+    names = ["a\u0308b", "film 2"]  # an a with its dots beside it, as one system keeps it
+    put(tmp_path / "films", *(f"{name}.png" for name in names), "2.png", "3.png", "4.png")
+    for number, name in zip((b"0", b"1"), ("\xe4b", names[1]), strict=True):
+        encoding = (
+            "utf-16-le"
+            if content[:2] == b"\xff\xfe"
+            else "cp1252"
+            if b"\xf6" in content
+            else "utf-8"
+        )
+        digit = b"{" + number + b"}"
+        digit = digit if encoding != "utf-16-le" else digit.decode().encode("utf-16-le")
+        content = content.replace(digit, name.encode(encoding))
+    (tmp_path / "T.CSV").write_bytes(content)
+    (tmp_path / "empty.csv").write_bytes(b"\n")
+    (tmp_path / "films").rename(tmp_path / "images")
+    _, rows, _ = layouts.read(tmp_path, positive="ill")
+    assert dict(zip(rows.file, rows["class"], strict=True)) == {
+        "images/a\u0308b.png": "ill", "images/film 2.png": "normal"
+    }  # fmt: skip
+
+
+def test_numbers_of_lines_are_no_films(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(8)))
+    order = [3, 1, 0, 2, 7, 6, 5, 4]
+    lines = [f"{i},{k}.png,{'ill' if k % 2 else 'normal'}" for i, k in enumerate(order)]
+    (tmp_path / "t.csv").write_text("no,image,label\n" + "\n".join(lines[:6]))
+    _, rows, _ = layouts.read(tmp_path)
+    assert [int(file[0]) % 2 for file in rows.file] == rows.label.tolist() and len(rows) == 6
+    (tmp_path / "t.csv").write_text("no,image,label\n" + "\n".join(lines).replace(".png", ""))
+    with pytest.raises(DatasetError, match="'no' and 'image' both do.*--file COLUMN"):
+        layouts.read(tmp_path)
+    _, again, _ = layouts.read(tmp_path, columns={"file": "image"})
+    assert [int(file[0]) % 2 for file in again.file] == again.label.tolist()
+
+
+def test_a_form_and_a_second_opinion_are_no_labels(tmp_path):
+    put(tmp_path, *(f"train/{k}.png" for k in range(6)), *(f"test/{k}.png" for k in range(6, 20)))
+    lines = [f"{k},{k % 2}" for k in range(6)]
+    (tmp_path / "labels.csv").write_text("id,target\n" + "\n".join(lines))
+    (tmp_path / "sample.csv").write_text("id,target\n" + "\n".join(f"{k},0" for k in range(6, 20)))
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"0": 3, "1": 3} and set(rows.split) == {"train"}
+    assert any("labels.csv" in note for note in notes)
+    for header in ("id,target", "file,label"):
+        (tmp_path / "sample.csv").write_text(f"{header}\n" + "\n".join([*lines[1:], "0,1"]))
+        with pytest.raises(DatasetError, match="different things of 1 images, such as train/0.png"):
+            layouts.read(tmp_path)
+        assert len(layouts.read(tmp_path, table="labels.csv")[1]) == 6
+
+
+def test_tables_that_go_on_in_another(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(12)))
+    for name, header, films in (("a", "image,label,patient,set", range(6)),
+                                ("b", "patient,image,set,label", range(6, 9)),
+                                ("c", "image,label", range(9, 12))):  # fmt: skip
+        said = [{"image": f"{k}.png", "label": "ill" if k % 2 else "normal",
+                 "patient": f"{k // 2}{'.0' if name == 'b' else ''}",
+                 "set": "TRAIN" if name == "a" else "TEST"} for k in films]  # fmt: skip
+        pd.DataFrame(said)[header.split(",")].to_csv(tmp_path / f"{name}.csv", index=False)
+    _, rows, notes = layouts.read(tmp_path)
+    assert len(rows) == 12 and rows.split.tolist().count("train") == 6
+    assert people(rows)["7.png"] == "3" and people(rows)["11.png"] == ""
+    assert any("a.csv and b.csv have equal columns" in note for note in notes)
+    assert "3 more are from the table c.csv" in notes
+
+
+def test_a_film_of_the_same_name_is_another(tmp_path):
+    put(tmp_path, *(f"patient{p}/study1/view.jpg" for p in range(1, 5)), "patient5/study2/view.jpg")
+    lines = [f"train/patient{p}/study{s}/view.jpg,{'ill' if p % 2 else 'normal'}"
+             for p in (1, 2, 3, 4, 6, 7) for s in (1, 2)]  # fmt: skip
+    (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(lines))
+    _, rows, notes = layouts.read(tmp_path)
+    assert rows.label.tolist() == [1, 0, 1, 0]  # study2 of the others is not patient5's
+    assert any("8 lines of the table name what is not here" in note for note in notes)
+
+
+def test_splits_in_a_column_of_any_name(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    lines = [
+        f"{k}.png,{'ill' if k % 2 else 'normal'},{'Train' if k < 2 else 'TEST'}" for k in range(4)
+    ]
+    (tmp_path / "t.csv").write_text("image,label,Dataset_type\n" + "\n".join(lines))
+    _, rows, _ = layouts.read(tmp_path)
+    assert rows.split.tolist() == ["train", "train", "test", "test"]
+
+
+def test_folders_win_over_a_table_only_where_they_tell(tmp_path):
+    put(tmp_path, *(f"{'frontal' if k < 5 else 'lateral'}/{k}.png" for k in range(8)))
+    lines = [f"{k}.png,{'ill' if k % 2 else 'normal'}" for k in range(8)]
+    (tmp_path / "t.csv").write_text("image,label\n" + "\n".join(lines))
+    assert classes(layouts.read(tmp_path)[1]) == {"ill": 4, "normal": 4}
+    (tmp_path / "lateral").rename(tmp_path / "other")
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"frontal": 5, "other": 3}
+    assert "labels are from folders; t.csv has some, too: --table t.csv" in notes
+
+
+def test_a_split_of_another_name_and_what_lies_beside(tmp_path):
+    put(tmp_path, "set/LICENSE", *(f"set/{split}/{name}/{k}.png" for k in range(2)
+                                  for split in ("train", "external_test", "unseen")
+                                  for name in ("normal", "ill")))  # fmt: skip
+    _, rows, notes = layouts.read(tmp_path / "set")
+    assert classes(rows) == {"normal": 6, "ill": 6}
+    assert rows.split.value_counts().to_dict() == {"train": 4, "test": 4, "": 4}
+    assert "left out, for they are in no class's folder: LICENSE" in notes
+
+
+def test_masks_in_a_set_that_is_called_by_them(tmp_path):
+    put(tmp_path, *(f"Infection Segmentation Data/{name}/{kind}/{k}.png" for k in range(3)
+                    for name in ("COVID-19", "Normal") for kind in ("images", "lung masks")),
+        "Infection Segmentation Data/Normal/images/0_left_mask.png",
+        "Infection Segmentation Data/Normal/gt/0.png")  # fmt: skip
+    for folder in (tmp_path, tmp_path / "Infection Segmentation Data"):
+        _, rows, _ = layouts.read(folder)
+        assert classes(rows) == {"COVID-19": 3, "Normal": 3}
+
+
 def test_a_message_stays_short(tmp_path):
     put(tmp_path, *(f"patient{k:05d}/study1/view1.jpg" for k in range(3000)))
     with pytest.raises(DatasetError, match="look like people, not like classes.*--table") as error:
@@ -668,3 +800,23 @@ def test_arrays_that_changed_are_not_those_unpacked(tmp_path):
     folder.rename(tmp_path / "old")
     layouts.read(path)
     assert np.asarray(Image.open(folder / "train/000000.png")).max() == 9
+
+
+def test_arrays_of_several_findings_and_other_names(tmp_path):
+    x, findings = np.zeros((6, 8, 8), np.uint8), np.array([[1, 0], [0, 1], [-1, 0], [0, 0]] * 2)[:6]
+    arrays = {"x_train": x, "y_train": findings, "x_valid": x, "y_valid": findings, "ages": x}
+    np.savez(tmp_path / "set.npz", **arrays)
+    _, rows, notes = layouts.read(tmp_path / "set.npz", positive="0")
+    assert rows.label.sum() == 4 and len(rows) == 10  # -1 is neither
+    assert set(rows.split) == {"train", "val"} and any(
+        "images nor labels: ages" in n for n in notes
+    )
+    wrong = {"y_train": findings + 3}, {"y_train": np.array(1)}, {"y_train": np.array([None] * 6)}
+    for k, change in enumerate(wrong):
+        np.savez(tmp_path / f"{k}.npz", x_train=x, **change)
+        with pytest.raises(DatasetError, match=rf"{k}.npz: (y_train: )?expected"):
+            layouts.read(tmp_path / f"{k}.npz")
+    np.save(tmp_path / "one.npy", x)
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    with pytest.raises(DatasetError, match="expected an .npz file"):
+        layouts.read(tmp_path / "one.npz")

@@ -117,7 +117,8 @@ def _stretch(values, low=None, high=None):
 
 
 def _pillow(path):
-    with Image.open(path, formats=FORMATS) as file:
+    # As a stream: of a name Pillow maps some files into memory, and scrambles them where it turns.
+    with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as file:
         _check_size(path, *file.size)  # Pillow only warns up to twice its limit
         # TIFF's PhotometricInterpretation, "0 is white".
         inverted = getattr(file, "tag_v2", {}).get(262) == 0

@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from xraylib.data import images, layouts
+from xraylib.data.layouts.cells import stated
 from xraylib.data.layouts.folders import few, proposed
 from xraylib.data.manifest import DATA, DatasetError, store
 
@@ -52,7 +53,9 @@ def write(path, *, force=False, **options):
         )
     profile = _profile(manifest)
     table = _read(folder, rows)
-    table, about_people = _people(folder, table, sure="person" in options)
+    table, about_people = _people(
+        folder, table, sure={"person"} & {*options, *options.get("columns", ())}
+    )
     _check_enough(folder, table)
     table["split"], about_splits = _splits(table)
     if doubtful := [f"{f} ({why})" for f, why in zip(table.file, table.doubt, strict=True) if why]:
@@ -120,7 +123,7 @@ def _people(folder, table, sure):
         both = f"the same file is in both: {few(twice.file.tolist(), 4)}; take it out of one"
         raise DatasetError(f"{folder}: expected each image in one class, but {both}")
     known = [table.sha256, table.person.where(table.person != "", table.file)]
-    patients = table.get("patient", pd.Series("", index=table.index))
+    patients = stated(table.get("patient", pd.Series("", index=table.index)))
     named = patients[patients != ""].nunique()
     if named > 1 and not sure:
         known.append(patients.where(patients != "", table.file))
@@ -183,6 +186,10 @@ def _splits(table):
             return came, ["the splits are kept; what is not for training is held out"]
         why = "nothing is held out" if held_out.empty else "a part lacks a class"
         why = f"people are on both sides of it: {few(both)}" if len(both) else why
+        notes.append(f"the split that came with the images is not kept, for {why}; dealt anew")
+    elif (came != "").any():
+        none = few(table.file[came == ""]) if (came == "").any() else ""
+        why = f"these have none: {none}" if none else "nothing is for training"
         notes.append(f"the split that came with the images is not kept, for {why}; dealt anew")
     return _split(table.label.to_numpy(), table.group.to_numpy()), notes
 

@@ -147,7 +147,8 @@ def _sizes(data):
         part = table[data.labels == label]
         row = {"class": name}
         for side in [side for side in ("width", "height") if side in part]:
-            low, middle, high = np.quantile(part[side].astype(float), [0, 0.5, 1])
+            pixels = pd.to_numeric(part[side], errors="coerce")
+            low, middle, high = pixels.quantile([0, 0.5, 1])
             row[side] = f"{middle:.0f} ({low:.0f} to {high:.0f})"
         for what in [what for what in ("format", "bits", "site") if what in part]:
             row[what] = ", ".join(

@@ -6,11 +6,14 @@ folders, or a table, tell. Nothing is opened but tables and .npz files.
 
 from pathlib import Path
 
+import pandas as pd
+
 from xraylib.data.layouts.classes import two_classes
 from xraylib.data.layouts.folders import (
     by_pattern,
     few,
     images_in,
+    is_negative,
     no_classes,
     rows_of_folders,
     without,
@@ -53,7 +56,7 @@ def read(
     path = Path(path).expanduser().resolve()
     folder, notes, places = path, [], {}
     if path.suffix == ".npz" and path.is_file():
-        folder, rows, places = arrays_in(path)
+        folder, rows, notes, places = arrays_in(path)
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
         files, notes = images_in(folder)
@@ -80,22 +83,36 @@ def _understood(folder, files, table, columns, named, label):
     classes = by_folder.labels.map(len).gt(0)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
-    if not asked and (len(names) == 2 or named in names):
-        return without(by_folder, ~classes, "they are in no class's folder", notes)
-    found, places = read_tables(folder, files, table), places_of(files)
-    beside = read_tables(folder, files, None) if table is not None else {}
+    (found, poured), places = read_tables(folder, files, table), places_of(files)
+    beside = read_tables(folder, files, None)[0] if table is not None else {}
     read = rows_of_tables(folder, found if asked else naming_files(found, places), files, columns)
+    clear = named in names or len(names) == 2 and sum(map(is_negative, names)) == 1
+    if not asked and (clear or len(names) == 2 and not read):
+        notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
+        return without(by_folder, ~classes, "they are in no class's folder", notes)
     if not read and (asked or len(found) > 1):
         others = {name: each for name, each in beside.items() if name not in found}
         read = rows_of_joined(folder, found, others, files, columns)
     if read:
-        # Most images first; then the one that needs no further question.
+        said = {name: set().union(*rows.labels) for name, (rows, _) in read.items()}
+        # What was asked for, and two names at least; most images; the least further questions.
         best = max(
-            read, key=lambda path: (len(read[path][0]), -len(set().union(*read[path][0].labels)))
-        )
+            read,
+            key=lambda name: (
+                named in said[name], min(2, len(said[name])), len(read[name][0]), -len(said[name])
+            ),
+        )  # fmt: skip
         rows, more = read[best]
+        _check_opinions(folder, best, rows, read)
+        for name, (theirs, _) in read.items():
+            if (
+                1 < len(said[name] & said[best]) == len(said[name])
+                and not theirs.file.isin(rows.file).any()
+            ):
+                rows = pd.concat([rows, theirs], ignore_index=True).fillna("")
+                more = [*more, f"{len(theirs):,} more are from the table {name}"]
         rows, splits = with_splits(folder, rows, found | beside, files)
-        return rows, [f"labels are from the table {best}: {more[0]}", *more[1:], *splits]
+        return rows, [f"labels are from the table {best}: {more[0]}", *more[1:], *poured, *splits]
     if asked:
         headers = {column for each in found.values() for column in each}
         for what, name in columns.items():
@@ -111,3 +128,18 @@ def _understood(folder, files, table, columns, named, label):
         )
     no_classes(folder, files, names, found)
     return without(by_folder, ~classes, "they are in no class's folder", notes)
+
+
+def _check_opinions(folder, name, rows, read):
+    """Refuse to choose between tables that give the same images the same labels in another way."""
+    labels = rows.set_index("file").labels
+    for other, (theirs, _) in read.items():
+        theirs = theirs.set_index("file").labels
+        common = labels.index.intersection(theirs.index)
+        alike = set().union(*labels) == set().union(*theirs) and len(common) == len(theirs)
+        if alike and (labels[common] != theirs[common]).any():
+            which = labels[common].ne(theirs[common])
+            raise DatasetError(
+                f"{folder}: {name} and {other} say different things of {which.sum():,} images, "
+                f"such as {which.idxmax()}; say which table counts: --table FILE.csv"
+            )

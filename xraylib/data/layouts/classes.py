@@ -27,6 +27,8 @@ def two_classes(folder, rows, positive, negative):
     if positive is not None and positive == negative:
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
+    if positive is None and negative is None and len(counts) == 1 and {""} in list(rows.labels):
+        [positive] = counts  # a single finding, which is there or not
     if positive is None and negative is not None and len(counts) > 2:
         positive = _all_but(negative)
         sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})

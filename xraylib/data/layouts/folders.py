@@ -1,5 +1,6 @@
 """Images in folders: classes, splits, sites and people by the names of folders and files."""
 
+import itertools
 import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -21,17 +22,20 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
            "xray", "xrays", "data", "dataset", "set", "stage", "part", "batch", "all"}  # fmt: skip
 STUDY = re.compile(
-    r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d[_-]?\d\d|[\d.]{20,}"
+    r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d([_-]?\d\d)?|[\d.]{20,}"
     r"|(study|series|session|visit|exam)s?",
     re.I,
 )
 STUDY_OF = re.compile(r"^(study|series|session|visit|exam)[_ -]?\d+[_ -]+(?=[a-z])", re.I)
 PERSON = re.compile(r"(patient|person|subject|child|case|sub|pat|pt|p|id)[_ -]?\d+", re.I)
 NO_FILM = re.compile(
-    r"mask|segment|annotation|ground.?truth|thumb|heat.?map|overlay|bounding", re.I
-)
-NO_FILM_STEM = re.compile(r"(^|[_. -])(mask|seg|segmentation|annotation|overlay|thumb|thumbnail)s?"
-                          r"([_. -]?\d*)$", re.I)  # fmt: skip
+    r"mask|segment|annotation|ground.?truth|thumb|heat.?map|overlay|bounding|grad.?cam|contour"
+    r"|(^|[_. -])(gt|roi|bbox|label|preview)(s|es)?($|[_. -])", re.I
+)  # fmt: skip
+NO_FILM_STEM = re.compile(
+    r"(^|[_. -]|left|right)(mask|seg|segmentation|annotation|overlay|thumb|thumbnail|gt|roi)s?"
+    r"([_. -]?(\d*|left|right|inverted))$", re.I
+)  # fmt: skip
 # Names of a class that is not what is looked for; the other is class 1.
 NEGATIVE = {"normal", "normals", "healthy", "negative", "neg", "control", "controls", "other",
             "others", "none", "no finding", "no", "0", "benign"}  # fmt: skip
@@ -62,7 +66,7 @@ def images_in(folder):
         raise DatasetError(f"{expected} nothing; check the path")
     if not folder.is_dir():
         raise DatasetError(f"{expected} another file; name the folder that it lies in")
-    films, beside, drawn = [], [], []
+    found, beside = [], []
     todo, links, seen = [folder], [], set(folder.resolve().parents)
     while todo or links:
         here = (todo or links).pop()
@@ -75,13 +79,18 @@ def images_in(folder):
                 (links if path.is_symlink() else todo).append(path)
                 continue
             file = PurePosixPath(path.relative_to(folder).as_posix())
-            no_film = any(map(NO_FILM.search, file.parts[:-1])) or NO_FILM_STEM.search(file.stem)
-            if file.suffix.lower() in BESIDE:
-                beside.append(file)
-            else:
-                (drawn if no_film else films).append(file)
-    if not films:  # a set of masks, or of films under such a name
-        films, drawn = drawn, []
+            (beside if file.suffix.lower() in BESIDE else found).append(file)
+    # A word that stands in all folders of a level, such as the set's own name, tells nothing.
+    levels = itertools.zip_longest(*(file.parts[:-1] for file in found))
+    telling = [not all(name and NO_FILM.search(name) for name in level) for level in levels]
+
+    def is_film(file):
+        words = itertools.compress(file.parts[:-1], telling)
+        return not any(map(NO_FILM.search, words)) and not NO_FILM_STEM.search(file.stem)
+
+    films = list(filter(is_film, found))
+    drawn = sorted(set(found) - set(films)) if films else []
+    films = films or found  # a set of masks, or of films under such a name
     notes = []
     if drawn:
         places = Counter(file.parent for file in drawn)
@@ -133,31 +142,58 @@ def without(rows, which, why, notes):
 
 def rows_of_folders(folder, files):
     """Rows as the folders say: splits, one level of classes, then sites and people."""
-    splits, parts = [], []
+    splits, parts, odd = [], [], _beside_splits(files)
     for file in files:
-        known = [(name, _words(name)) for name in file.parts[:-1]]
+        known = [(name, odd.get((level, name)) or _words(name))
+                 for level, name in enumerate(file.parts[:-1])]  # fmt: skip
         named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
         splits.append(named[0] if named else "")
         # A set that was unpacked into a folder of its own name may lie in it twice.
         parts.append(
             [STUDY_OF.sub("", name) for name, words in known if not words and name != folder.name]
         )
+    # What lies beside the folders, such as a licence, tells nothing of them.
+    inside = [each for each in parts if each]
     # A folder around everything is no class, unless there is nothing else.
-    while parts and all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
+    while inside and min(map(len, inside)) > 1 and len({each[0] for each in inside}) == 1:
         parts = [each[1:] for each in parts]
-    level = _level_of_classes(parts)
+        inside = [each[1:] for each in inside]
+    level = _level_of_classes(inside)
     parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
     rows = pd.DataFrame({"file": [file.as_posix() for file in files]})
     rows["labels"], rows["split"] = [frozenset(each[:1]) for each in parts], splits
     below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
     level, notes = _level_of_people(below)
     end = 0 if level is None else level + 1
+    if level is not None:
+        people = sorted({"/".join(each[:end]) for each in below if len(each) >= end})
+        notes.append(f"sub-folders are taken for people: {few(people)}")
     rows["person"] = ["/".join(each[:end]) if len(each) >= end else "" for each in below]
     if level != 0 and any(below):
         rows["site"] = [each[0] if each else "" for each in below]
     if any(splits):
         notes.insert(0, f"the folders {few(sorted(set(splits) - {''}))} are taken for splits")
     return rows, notes
+
+
+def _beside_splits(files):
+    """Folders beside those of splits that divide into the same: (level, name) to a word of theirs.
+
+    Such as external_test beside train and val; "all" where no word says which split.
+    """
+    found = {}
+    for level in range(max((len(file.parts) - 1 for file in files), default=0)):
+        below = {}
+        for file in files:
+            if len(file.parts) > level + 2:
+                below.setdefault(file.parts[level], set()).add(file.parts[level + 1])
+        splits = [name for name in below if any(word in SPLITS for word in _words(name))]
+        inside = set().union(*(below[name] for name in splits))
+        for name in below:
+            if not _words(name) and below[name] <= inside and len(inside) <= 20:
+                words = re.findall("[a-z]+", name.lower())
+                found[level, name] = [word for word in words if word in SPLITS] or ["all"]
+    return found
 
 
 def _level_of_classes(parts):
@@ -176,7 +212,7 @@ def _level_of_classes(parts):
 def is_negative(name):
     """Whether a name of a class says that nothing was found."""
     plain = re.sub("[-_]", " ", name.strip().casefold())
-    return plain in NEGATIVE or plain[:3] == "no "
+    return plain in NEGATIVE or bool(re.match(r"(no|non|not|without|w/o) |.* negative$", plain))
 
 
 def _words(name):

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -11,35 +12,62 @@ import pooch
 from PIL import Image
 from tqdm import tqdm
 
-from xraylib.data.layouts.folders import few
+from xraylib.data.layouts.folders import SPLITS, few
 from xraylib.data.manifest import DatasetError
 
 
 def arrays_in(path):
-    """Folder and rows of an .npz file as MedMNIST and Keras have them, and where each array is."""
+    """Folder, rows and notes of an .npz file as MedMNIST and Keras have them, and where each array
+    is."""
     try:
         arrays = np.load(path, allow_pickle=False)
-        names = set(arrays.files)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        names, rows, places, used = set(arrays.files), [], {}, set()
+        for word, split in (SPLITS | {"all": "all", "": ""}).items():
+            pairs = [(f"{word}_images", f"{word}_labels"), (f"x_{word}", f"y_{word}")]
+            for x, y in pairs if word else [("images", "labels"), ("x", "y")]:
+                if x not in names or y not in names:
+                    continue
+                used |= {x, y}
+                for i, found in enumerate(_names(path, y, arrays[y])):
+                    file = f"{word or 'all'}/{i:06d}.png"
+                    places[file] = x, i, len(arrays[y])
+                    rows.append((file, found, split.replace("all", "")))
+    except DatasetError:
+        raise
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path}: expected an .npz file ({error}); fetch it again") from error
-    rows, places = [], {}
-    for split in ("train", "val", "test", "all"):
-        pairs = [(f"{split}_images", f"{split}_labels"), (f"x_{split}", f"y_{split}")]
-        pairs += [("images", "labels")] if split == "all" else []
-        for x, y in pairs:
-            if x not in names or y not in names:
-                continue
-            labels = arrays[y]
-            for i, found in enumerate(labels.reshape(len(labels), math.prod(labels.shape[1:]))):
-                found = np.flatnonzero(found) if len(found) > 1 else found
-                file = f"{split}/{i:06d}.png"
-                places[file] = x, i, len(labels)
-                rows.append((file, frozenset(map(str, found)) or frozenset({""}), split))
     if not rows:
         known = few(sorted(names), 10)
         raise DatasetError(f"{path}: expected train_images, train_labels and so on, found {known}")
     rows = pd.DataFrame(rows, columns=["file", "labels", "split"]).assign(person="")
-    return path.with_suffix(""), rows.replace({"split": "all"}, ""), places
+    notes = [f"left out, neither images nor labels: {few(sorted(names - used))}"] * (names != used)
+    return path.with_suffix(""), rows, notes, places
+
+
+def _names(path, key, labels):
+    """The names of each image's labels, frozensets; of several columns the numbers of those that
+    are 1, and of uncertain ones, -1 or NaN, as tables have them."""
+    if labels.ndim == 0 or labels.dtype.kind not in "buifU":
+        raise DatasetError(
+            f"{path}: {key}: expected numbers or names, one line an image, got {labels.dtype} "
+            f"{labels.shape}"
+        )
+    labels = labels.reshape(len(labels), math.prod(labels.shape[1:]))
+    if labels.dtype.kind != "U":
+        numbers = labels.astype(float)
+        whole = np.isnan(numbers) | (numbers == np.round(numbers))
+        if not whole.all() or labels.shape[1] > 1 and (np.abs(np.nan_to_num(numbers)) > 1).any():
+            expected = "1, 0 or -1 in each of several columns" if whole.all() else "whole numbers"
+            raise DatasetError(f"{path}: {key}: expected {expected}, got {numbers.max()}")
+        if labels.shape[1] > 1:
+            sure, doubt = numbers == 1, np.isnan(numbers) | (numbers == -1)
+            return [
+                frozenset([*map(str, np.flatnonzero(one)),
+                           *(f"{i} or not" for i in np.flatnonzero(perhaps))] or [""])
+                for one, perhaps in zip(sure, doubt, strict=True)
+            ]  # fmt: skip
+        labels = [["" if np.isnan(x) else str(int(x)) for x in row] for row in numbers]
+    return [frozenset(name for name in row if name) for row in labels]
 
 
 def unpack(path, folder, files, places):
@@ -82,7 +110,7 @@ def _pictures(path, key, images, count):
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     shape = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
-    if images.dtype != np.uint8 or not shape or len(images) != count:
+    if images.dtype != np.uint8 or not shape or len(images) != count or not images.size:
         raise DatasetError(
             f"{path}: {key}: expected uint8 (n, h, w) or (n, h, w, 3) and as many labels, got "
             f"{images.dtype} {images.shape} and {count} labels"

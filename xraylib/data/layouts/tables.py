@@ -1,13 +1,16 @@
 """Images in a table: which column names files, which labels, which people."""
 
 import ast
+import csv
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from xraylib.data.layouts.cells import read_csv, stated
 from xraylib.data.layouts.folders import PERSON, SPLITS, TABLES, few, rows_of_folders, visible
 from xraylib.data.manifest import DatasetError
 
@@ -16,6 +19,7 @@ LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name
          "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
 WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
        "case id", "pid", "mrn")  # fmt: skip
+FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".gif")
 SPLIT = ("split", "dataset split", "subset", "set", "partition")
 
 
@@ -24,30 +28,46 @@ def plain_header(header):
 
 
 def read_tables(folder, files, table):
-    """DataFrames of str by name: the table, or all in the folder; those of equal columns as one."""
+    """DataFrames of str by name, and notes: the table, or all in the folder. Those of equal columns
+    are one table, unless they speak of the same files, or one says the same of all of them."""
     if table is not None:
         paths = [Path(table).expanduser()]
         if not paths[0].is_file():
             paths = [folder / table]
     else:
-        paths = [path for path in visible(folder) if path.name.endswith(TABLES)]
-    found, known = {}, places_of(files)
+        paths = [path for path in visible(folder) if path.name.lower().endswith(TABLES)]
+    found, places, notes = {}, places_of(files), []
     for path in paths:
         try:
-            each = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
-            if _is_line(each, known):
+            each = read_csv(path)
+            if _is_line(each, places):
                 line = pd.DataFrame([list(each.columns)], columns=each.columns)
                 each = pd.concat([line, each], ignore_index=True)
                 each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
-        except (OSError, ValueError, pd.errors.ParserError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             if table is None:
                 continue
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
         counted = list(map(str, range(len(each))))  # as pandas numbers lines
         each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
-        name = next((n for n, there in found.items() if list(there) == list(each)), path.name)
-        found[name] = pd.concat([found[name], each], ignore_index=True) if name in found else each
-    return found
+        alike = (n for n, there in found.items() if set(there) == set(each))
+        name = next((n for n in alike if _go_together(found[n], each, places)), None)
+        if name is None:
+            found[path.name] = each
+            continue
+        found[name] = pd.concat([found[name], each], ignore_index=True)
+        notes.append(f"the tables {name} and {path.name} have equal columns: they are read as one")
+    return found, notes
+
+
+def _go_together(table, more, places):
+    """Whether two tables of equal columns are parts of one."""
+    (column, files), (_, others) = (column_of_files(each, places, table) for each in (table, more))
+    if set(files.dropna()) & set(others.dropna()):
+        return False  # two opinions, such as of two readers
+    # A form to fill in, such as a sample of a submission, has the same value in each line.
+    forms = {(each.drop(columns=column).nunique() < 2).all() for each in (table, more)}
+    return len(forms) == 1
 
 
 def _is_line(table, places):
@@ -72,10 +92,24 @@ def rows_of_tables(folder, tables, files, columns):
     return {path: each for path, each in read.items() if each is not None}
 
 
-def column_of_files(table, places, candidates):
-    """The column that names most files, and the files."""
-    found = {name: table[name].map(lambda cell: place_of(cell, places)) for name in candidates}
-    name = max(found, key=lambda name: found[name].notna().sum())
+def column_of_files(table, places, candidates, folder=None):
+    """The column that names most files, and the files; with a folder, for a message, an error where
+    two columns of numbers name as many and not the same."""
+    found = {name: files_of(table[name], places) for name in candidates}
+
+    def good(name):
+        there = found[name].notna()
+        # Numbers of lines or people look like names of files: 7 like 7.png.
+        named = not table[name][there].str.strip().str.isdigit().all()
+        return found[name].nunique() * (2 if named else 1)
+
+    name = max(found, key=good)
+    rivals = [n for n in found if good(n) == good(name) > 0 and not found[n].equals(found[name])]
+    if folder is not None and rivals:
+        raise DatasetError(
+            f"{folder}: expected one column that names files, but {name!r} and {rivals[0]!r} both "
+            "do, and not the same; say which: --file COLUMN"
+        )
     return name, found[name]
 
 
@@ -83,7 +117,7 @@ def _by_table(folder, table, files, columns):
     """(rows, notes) of a table, or None where it has no file names or no labels."""
     places = places_of(files)
     candidates = [columns["file"]] if "file" in columns else list(table)
-    (name, file), of = column_of_files(table, places, candidates), "files"
+    (name, file), of = column_of_files(table, places, candidates, folder), "files"
     if file.isna().all():
         of = "folders"
         name, table, file = _of_folders(table, files, candidates)
@@ -99,10 +133,10 @@ def _by_table(folder, table, files, columns):
     if not label and not findings:
         return None
     if label:
-        labels = table[label].map(_findings)
+        labels = _labels(table[label])
         what = f"labels in {label!r}"
     else:
-        marks = table[findings].apply(pd.to_numeric, errors="coerce")
+        marks = table[findings].apply(pd.to_numeric, errors="coerce")  # words are missing values
         said = {1: "{}", -1: "{} or not"}
         labels = [[said[v].format(c) for c, v in zip(findings, row, strict=True) if v in said]
                   for row in marks.to_numpy()]  # fmt: skip
@@ -113,7 +147,7 @@ def _by_table(folder, table, files, columns):
     rest = {c: name for name, c in plain.items() if name and c not in used and name not in _OURS}
     rows = pd.DataFrame({"file": file, "labels": labels})
     rows["split"] = "" if split is None else split
-    rows["person"] = table[who].str.strip() if who else ""
+    rows["person"] = stated(table[who]) if who else ""
     rows = rows.join(table[list(rest)].rename(columns=rest))[file.notna()]
     # Several lines of a file, such as one a box, are taken together.
     several = rows.groupby("file").split.nunique()
@@ -156,8 +190,9 @@ def _of_folders(table, files, candidates):
     within = {}
     for file in files:
         for folder in {part.lower() for part in file.parts[:-1]}:
-            number = re.fullmatch(r"[a-z]{1,8}[_-]?(\d+)", folder)  # s50414267 is study 50414267
-            for key in {folder, *(number.groups() if number else ())}:
+            # s50414267 is study 50414267, sub-S01 is subject S01.
+            ends = re.fullmatch(r"[a-z]{1,8}(?:[_-]?(\d+)|-(\w+))", folder)
+            for key in {folder, *filter(None, ends.groups() if ends else ())}:
                 within.setdefault(key, []).append(file.as_posix())
     cells = {name: table[name].str.strip().str.lower() for name in candidates}
     # Each folder has one line; a class has many.
@@ -178,7 +213,12 @@ _OURS = {"file", "label", "labels", "class", "split", "group", "person", "patien
 def column_of_splits(folder, table):
     """A column with a word for each line, train, val or test as manifests have them; or None."""
     plain = {plain_header(header): header for header in table}
-    for name in (plain[known] for known in SPLIT if known in plain):
+    named = [plain[header] for header in SPLIT if header in plain]
+    # Under whatever name, a column of nothing but such words.
+    others = [
+        c for c in table if c not in named and set(table[c].str.strip().str.lower()) <= {*SPLITS}
+    ]
+    for name in named + others:
         values = table[name].str.strip()
         found = values.str.lower().map(SPLITS)
         if (found == "train").any():
@@ -194,32 +234,41 @@ def column_of_splits(folder, table):
 
 def _is_prose(column):
     """Whether a column is what a report says, under the name of a column of labels."""
-    lengths = [len(name) for cell in column.unique() for name in _findings(cell)]
+    lengths = [len(name) for names in _labels(column).unique() for name in names]
     return bool(lengths) and np.median(lengths) > 40
 
 
 def _is_finding(column):
-    values = set(column.str.strip())
+    values = set(stated(column))
     signs = {"", "0", "1", "-1", "0.0", "1.0", "-1.0"}
     return values <= signs and bool(values & {"1", "1.0"})
 
 
-def _findings(cell):
-    """The names in a cell such as "Effusion|Mass", "['effusion', 'mass']" or "Pneumonia/Viral"."""
-    cell = cell.strip()
-    if cell.startswith("["):
-        try:
-            return frozenset(str(each).strip() for each in ast.literal_eval(cell))
-        except (ValueError, SyntaxError):
-            cell = cell.strip("[]")
-    return frozenset(part.strip() for part in re.split(r"[|;/]", cell) if part.strip())
+def _labels(column):
+    """The names in each cell: "Effusion|Mass", "['effusion', 'mass']", "Pneumonia/Viral"; and
+    "effusion, mass" where one of them stands alone in another cell."""
+    column = stated(column)
+    alone = set(column[~column.str.contains(",")])
+
+    def names(cell):
+        if cell.startswith("["):
+            try:
+                return frozenset(str(each).strip() for each in ast.literal_eval(cell))
+            except (ValueError, SyntaxError):
+                cell = cell.strip("[]")
+        elif alone & {part.strip() for part in cell.split(",")}:
+            cell = cell.replace(",", "|")
+        parts = re.split(r"[|;]|(?<!\bw)/", cell)  # "w/o fracture" is one name
+        return frozenset(part.strip() for part in parts if part.strip())
+
+    return column.map(names)
 
 
 def places_of(files):
     """From each end of a path, in small letters, to the file; None where two have it."""
     places = {}
     for file in files:
-        parts = file.as_posix().lower().split("/")
+        parts = _parts(file.as_posix())
         for start in range(len(parts)):
             end = "/".join(parts[start:])
             for key in {end, end.removesuffix(file.suffix.lower())}:
@@ -227,10 +276,41 @@ def places_of(files):
     return places
 
 
+def _parts(path):
+    # One sign for a letter with its accent: file systems differ.
+    return unicodedata.normalize("NFC", str(path).strip().lower()).replace("\\", "/").split("/")
+
+
 def place_of(cell, places):
-    """The file that a cell names: by its path, or as much of its end as is here."""
-    parts = str(cell).strip().lower().replace("\\", "/").split("/")
-    for start in range(len(parts)):
-        if found := places.get("/".join(parts[start:])):
-            return found
-    return None
+    """The file that a cell names: by its path, or as much of its end as is here; or None."""
+    parts = _parts(cell)
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    # The file may be here in another format.
+    ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]
+    return next(filter(None, map(places.get, ends)), None)
+
+
+def files_of(column, places):
+    """The file that each cell names, or None.
+
+    Folders may have other names here than in the table. But where most cells agree with the paths
+    here as far as both go, one that does not is another film, of the same name; and so is one of
+    two that lead to the same file.
+    """
+    found = {cell: place_of(cell, places) for cell in column.unique()}
+    found = {cell: file for cell, file in found.items() if file is not None}
+    agree = {cell: _agree(cell, file) for cell, file in found.items()}
+    if 2 * sum(agree.values()) > len(agree):
+        found = {cell: file for cell, file in found.items() if agree[cell]}
+    folders = {}
+    for cell, file in found.items():
+        folders.setdefault(file, set()).add(tuple(_parts(cell)[:-1]) * (not agree[cell]))
+    found = {cell: file for cell, file in found.items() if len(folders[file]) == 1}
+    files = column.map(found).astype(object)
+    return files.where(files.notna(), None)
+
+
+def _agree(cell, file):
+    """Whether two paths have the same folders from the end, as far as both go."""
+    pairs = zip(reversed(_parts(cell)[:-1]), reversed(_parts(file)[:-1]), strict=False)
+    return all(a == b for a, b in pairs)
