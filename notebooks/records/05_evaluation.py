@@ -103,9 +103,9 @@ ledger.record("room.slopes", slopes, spread=True)
 ledger.record("room.slope", hard_calibrated.slope, tolerance=1.5)
 
 # %% roomy
-keys = ("network", "settled", "cnn", "features", "pixels16", "pixels4")
+keys = "network settled larger both cnn features pixels16 pixels4".split()
 for name, key in list(zip(roomy, keys, strict=True))[1:]:
     ledger.record(f"room.{key}", roomy[name].spread)
 for key, difference in zip(keys[1:], minus, strict=True):
     ledger.record(f"room.{key}.difference", difference, tolerance=0.08)
-ledger.record("room.settled.minus", settled_minus, tolerance=0.08)
+ledger.record("room.both.minus", improved_minus, tolerance=0.08)
