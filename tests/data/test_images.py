@@ -198,6 +198,12 @@ def test_what_a_file_says_of_itself(tmp_path):
     assert header(both) == said and len(tiff) < 128
 
 
+def test_a_tiff_with_a_sign(tmp_path):
+    values = np.array([[-100, -50], [0, 100]], np.int8)
+    Image.fromarray(values.view(np.uint8)).save(tmp_path / "x.tif", tiffinfo={339: 2})
+    np.testing.assert_array_equal(read(tmp_path / "x.tif")[..., 0], [[0, 64], [128, 255]])
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tiff_that_lies_on_its_side(tmp_path, dtype):
     grey = (np.arange(12).reshape(3, 4) * 20).astype(dtype)

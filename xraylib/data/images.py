@@ -120,12 +120,14 @@ def _pillow(path):
     # As a stream: of a name Pillow maps some files into memory, and scrambles them where it turns.
     with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as file:
         _check_size(path, *file.size)  # Pillow only warns up to twice its limit
-        # TIFF's PhotometricInterpretation, "0 is white".
-        inverted = getattr(file, "tag_v2", {}).get(262) == 0
+        tags = getattr(file, "tag_v2", {})  # of TIFF: PhotometricInterpretation, "0 is white", and
+        inverted, signed = tags.get(262) == 0, tags.get(339) == (2,)  # SampleFormat, with a sign
         deep = file.mode in ("RGB", "RGBA", "LA") and ";16" in str(file.tile)
         image = ImageOps.exif_transpose(file)
         if deep:  # Pillow has decoded it, so that it is whole, but keeps 8 of the bits
             return _deep_colour(path, file.getexif().get(_ORIENTATION, 1))
+    if image.mode == "L" and signed:
+        image = Image.fromarray(np.asarray(image).view(np.int8).astype(np.int32))
     if image.mode == "F" or image.mode.startswith("I"):
         grey = _stretch(image)
         grey = 255 - grey if inverted else grey  # Pillow does so itself, but only for 8 bits
@@ -197,7 +199,8 @@ def _dicom(path):
     bits = data.BitsStored
     if kind == "PALETTE COLOR":
         array = pixels.apply_color_lut(array, data)[..., :3]
-        bits = data.RedPaletteColorLookupTableDescriptor[2]
+        # Entries of 8 bits are said to have 16 where they lie in words.
+        bits = data.RedPaletteColorLookupTableDescriptor[2] if array.max() > 255 else 8
     if array.ndim != 3:
         raise ImageError(f"{path}: expected a grey or colour DICOM image, found {kind}; convert it")
     return _stretch(array, 0, max(2**bits - 1, array.max()))
