@@ -102,7 +102,7 @@ ledger.record("room.together", hard_as_one.accuracy, tolerance=8)
 ledger.record("room.slopes", slopes, spread=True)
 ledger.record("room.slope", hard_calibrated.slope, tolerance=1.5)
 
-# %% roomy
+# %% improved_minus
 keys = "network settled larger both cnn features pixels16 pixels4".split()
 for name, key in list(zip(roomy, keys, strict=True))[1:]:
     ledger.record(f"room.{key}", roomy[name].spread)
