@@ -562,7 +562,9 @@ def test_covidx(tmp_path):
     put(tmp_path, "train/a1.png", "train/a2.png", "train/b1.jpg", "train/c1.png")
     lines = "7 a1.png COVID-19 cohen", "7 a2.png COVID-19 cohen", "8 b1.jpg normal rsna"
     (tmp_path / "train.txt").write_text("\n".join([*lines, "9 c1.png pneumonia rsna"]) + "\n")
-    with pytest.raises(DatasetError, match=r"found train\.txt: 1, 2, 3, 4; name them: --file"):
+    with pytest.raises(
+        DatasetError, match=r"1, 2, 3, 4 \('1' says '7', and here is train/a1.png\); name"
+    ):
         layouts.read(tmp_path, table="train.txt")
     columns = {"label": "3", "person": "1"}
     _, rows, _ = layouts.read(tmp_path, table="train.txt", columns=columns, positive="COVID-19")
@@ -580,7 +582,9 @@ def test_a_table_of_ones_own(tmp_path):
     assert any("for certain: 1 images" in note for note in notes)
     with pytest.raises(DatasetError, match="--label: expected a column of the table.*got 'ill'"):
         layouts.read(tmp_path / "films", table=table, columns={"label": "ill"})
-    with pytest.raises(DatasetError, match="name them: --file COLUMN --label COLUMN"):
+    with pytest.raises(
+        DatasetError, match="'scan' says '0.png', and here is 0.png.; name them: --file COLUMN"
+    ):
         layouts.read(tmp_path / "films", table=table)
     with pytest.raises(DatasetError, match="no.csv: expected a CSV table"):
         layouts.read(tmp_path / "films", table="no.csv")
@@ -618,7 +622,7 @@ def test_a_header_is_told_from_a_films_line(tmp_path, header, number, named):
         "image,label\n{0}.png,ill\n{1}.png,normal\n".encode("utf-16"),
         "image;label;Größe, cm\n{0}.png;ill;1,5\n{1}.png;normal;1,7\n".encode("cp1252"),
         b"image|label\n{0}.png|ill\n{1}.png|normal\n",
-        b"\n\nno, image, label\n1, {0}, ill\n0, {1}, normal\n",
+        b"\n# made by hand\n\nno, image, label\n1, {0}, ill\n0, {1}, normal\n",
         b"image,label\r\nC:\\old\\{0}.dcm,ill\r\nC:\\old\\{1}.dcm,normal\r\n",
         b"image,label\n{0}.png,ill\n{1}.png,normal\n2.png,NaN\n3.png,N/A\n4.png,?\n",
     ],

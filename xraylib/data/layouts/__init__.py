@@ -124,10 +124,20 @@ def _understood(folder, files, table, columns, named, label):
         known = [f"{path}: {few(each.columns, 8)}" for path, each in found.items()]
         raise DatasetError(
             f"{folder}: expected a table with a column of file names that are here and one of "
-            f"labels, found {'; '.join(known)}; name them: --file COLUMN --label COLUMN"
+            f"labels, found {'; '.join(known)}{_beside(found, columns, files)}; name them: --file "
+            "COLUMN --label COLUMN"
         )
     no_classes(folder, files, names, found)
     return without(by_folder, ~classes, "they are in no class's folder", notes)
+
+
+def _beside(tables, columns, files):
+    """What a table calls the first film, and a file that is here."""
+    table = next(iter(tables.values()), ())
+    column = columns.get("file", next(iter(table), None))
+    if not len(table) or column not in table:
+        return ""
+    return f" ({column!r} says {table[column].iloc[0]!r}, and here is {files[0]})"
 
 
 def _check_opinions(folder, name, rows, read):

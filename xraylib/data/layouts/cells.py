@@ -26,9 +26,10 @@ def read_csv(path):
     """
     data = path.read_bytes()
     data = gzip.decompress(data) if path.name.lower().endswith(".gz") else data
-    text = _decoded(data)
+    lines = [line for line in _decoded(data).splitlines(keepends=True) if line.strip()]
+    sign, title = _delimiter(lines[:20])
     table = pd.read_csv(
-        io.StringIO(text), dtype=str, keep_default_na=False, sep=_delimiter(text),
+        io.StringIO("".join(lines[title:])), dtype=str, keep_default_na=False, sep=sign,
         skipinitialspace=True,
     )  # fmt: skip
     table.columns = [str(header).strip() for header in table]
@@ -44,17 +45,22 @@ def _decoded(data):
         return data.decode("latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) else "cp1252")
 
 
-def _delimiter(text):
-    """Which sign divides the first lines into equally many cells, and into most."""
-    lines = [line for line in text.splitlines() if line.strip()][:20]
+def _delimiter(lines):
+    """Which sign divides most lines into equally many cells, and how many lines above are a title
+    or a comment, which it does not divide."""
+    cells = {
+        sign: [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
+        for sign in ",;\t| "
+    }
 
     def good(sign):
-        counts = [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
-        alike = sum(count == counts[0] > 1 for count in counts) if counts else 0
+        divided = [count for count in cells[sign] if count > 1]
+        most = max(map(divided.count, divided), default=0)
         # A blank divides only where nothing else does.
-        return alike, sign != " ", counts[0] if counts else 0
+        return most, sign != " ", max(divided, default=0)
 
-    return max(",;\t| ", key=good)
+    sign = max(cells, key=good)
+    return sign, next((i for i, count in enumerate(cells[sign]) if count > 1), 0)
 
 
 def _whole(column):
