@@ -272,6 +272,7 @@ def test_a_view_of_a_panel_shows_what_the_figure_shows_there(open_page):
              for view in views.all()]  # fmt: skip
     alone = [picture(view, 200) for view in views.all()]
     tab.set_viewport_size({"width": 1200, "height": 2000})
+    tab.wait_for_timeout(500)  # until the figure is drawn in its new size, on a busy machine too
     whole = tab.locator("#fig-losses .scroll > img")
     natural = whole.evaluate("image => image.naturalWidth") * 3 / 4  # points
     seen = Image.open(io.BytesIO(whole.screenshot())).convert("L")
