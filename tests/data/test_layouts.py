@@ -602,6 +602,41 @@ def test_columns_of_the_manifests_own_names(tmp_path):
     assert sorted(set(rows) - {"file", "label", "class", "split", "person"}) == ["ap pa"]
 
 
+def test_lists_of_files_are_splits(nih):
+    for name, start in (("train_val_list.txt", 1), ("test_list.txt", 9)):
+        films = [f"{k:08d}_000.png" for k in range(start, 9 if start == 1 else 14)]
+        (nih / name).write_text("\n".join(films) + "\n")
+    _, rows, notes = layouts.read(nih, positive="Mass")
+    assert rows.split.tolist() == ["train"] * 8 + ["test"] * 4
+    assert "splits are in the lists test_list.txt, train_val_list.txt" in notes
+    (nih / "test_list.txt").write_text("00000009_000.png\n")  # which split has the others?
+    assert set(layouts.read(nih, positive="Mass")[1].split) == {""}
+
+
+def test_leading_zeros_that_a_program_took_away(tmp_path):
+    put(tmp_path, *(f"films/{k:04d}.png" for k in (7, 12, 30)))
+    table = tmp_path / "t.csv"
+    table.write_text("film,label,beds\n7,ill,1\n12,normal,2\n30,ill,2\n")
+    _, rows, _ = layouts.read(tmp_path)
+    assert dict(zip(rows.file, rows.label, strict=True)) == {
+        "films/0007.png": 1, "films/0012.png": 0, "films/0030.png": 1
+    }  # fmt: skip
+    for column in ("7\n12\n31", "7\n12\n12"):  # not each is a film, or not each another
+        lines = zip(column.split(), ("ill", "normal", "ill"), strict=True)
+        table.write_text("film,label\n" + "\n".join(map(",".join, lines)))
+        with pytest.raises(DatasetError, match="names are here|labels may be in"):
+            layouts.read(tmp_path)
+
+
+def test_a_table_of_folders_without_header(tmp_path):
+    for k in range(5):
+        put(tmp_path, *(f"{1001 + k}/ST-{side}/film.png" for side in (1, 2)))
+    (tmp_path / "labels.csv").write_text("1001,1\n1002,0\n1003,1\n1004,0\n1005,0\n")
+    _, rows, _ = layouts.read(tmp_path, table="labels.csv", columns={"label": "2"})
+    assert len(rows) == 10 and rows.label[rows.file.str.startswith("1001/")].tolist() == [1, 1]
+    assert set(rows["class"]) == {"0", "1"}
+
+
 @pytest.mark.parametrize(
     ("header", "number", "named"),
     [("image,label\n", 5, True), ("", 4, False), ("image.png,normal\n", 5, False)],

@@ -80,55 +80,63 @@ def _understood(folder, files, table, columns, named, label):
         found = by_pattern(folder, by_folder.file, "label", label)
         by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
         return without(by_folder, found == "", "--label finds nothing in their names", notes)
-    classes = by_folder.labels.map(len).gt(0)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
-    (found, poured), places = read_tables(folder, files, table), places_of(files)
-    beside = read_tables(folder, files, None)[0] if table is not None else {}
-    read = rows_of_tables(folder, found if asked else naming_files(found, places), files, columns)
+    (tables, poured), places = read_tables(folder, files, table), places_of(files)
+    read = rows_of_tables(folder, tables if asked else naming_files(tables, places), files, columns)
     clear = named in names or len(names) == 2 and sum(map(is_negative, names)) == 1
-    if not asked and (clear or len(names) == 2 and not read):
-        notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
-        return without(by_folder, ~classes, "they are in no class's folder", notes)
-    if not read and (asked or len(found) > 1):
-        others = {name: each for name, each in beside.items() if name not in found}
-        read = rows_of_joined(folder, found, others, files, columns)
-    if read:
-        said = {name: set().union(*rows.labels) for name, (rows, _) in read.items()}
+    if asked or not (clear or len(names) == 2 and not read):
+        # Tables that were not asked for may still complete the one that was.
+        beside = read_tables(folder, files, None)[0] if table is not None else {}
+        if not read and (asked or len(tables) > 1):
+            others = {name: each for name, each in beside.items() if name not in tables}
+            read = rows_of_joined(folder, tables, others, files, columns)
+        if read:
+            rows, said = _of_tables(folder, read, named)
+            rows, splits = with_splits(folder, rows, tables | beside, files)
+            return rows, [*said, *poured, *splits]
+        if asked:
+            raise _no_table_fits(folder, tables, files, columns)
+        no_classes(folder, files, names, tables)
+    notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
+    nowhere = by_folder.labels.map(len) == 0
+    return without(by_folder, nowhere, "they are in no class's folder", notes)
+
+
+def _of_tables(folder, read, named):
+    """The rows of the table that answers best, and of others that say the same of other images."""
+    said = {name: set().union(*rows.labels) for name, (rows, _) in read.items()}
+
+    def answers(name):
         # What was asked for, and two names at least; most images; the least further questions.
-        best = max(
-            read,
-            key=lambda name: (
-                named in said[name], min(2, len(said[name])), len(read[name][0]), -len(said[name])
-            ),
-        )  # fmt: skip
-        rows, more = read[best]
-        _check_opinions(folder, best, rows, read)
-        for name, (theirs, _) in read.items():
-            if (
-                1 < len(said[name] & said[best]) == len(said[name])
-                and not theirs.file.isin(rows.file).any()
-            ):
-                rows = pd.concat([rows, theirs], ignore_index=True).fillna("")
-                more = [*more, f"{len(theirs):,} more are from the table {name}"]
-        rows, splits = with_splits(folder, rows, found | beside, files)
-        return rows, [f"labels are from the table {best}: {more[0]}", *more[1:], *poured, *splits]
-    if asked:
-        headers = {column for each in found.values() for column in each}
-        for what, name in columns.items():
-            if name not in headers:
-                raise DatasetError(
-                    f"--{what}: expected a column of the table, one of {few(sorted(headers), 20)}; "
-                    f"got {name!r}"
-                )
-        known = [f"{path}: {few(each.columns, 8)}" for path, each in found.items()]
-        raise DatasetError(
-            f"{folder}: expected a table with a column of file names that are here and one of "
-            f"labels, found {'; '.join(known)}{_beside(found, columns, files)}; name them: --file "
-            "COLUMN --label COLUMN"
-        )
-    no_classes(folder, files, names, found)
-    return without(by_folder, ~classes, "they are in no class's folder", notes)
+        return named in said[name], min(2, len(said[name])), len(read[name][0]), -len(said[name])
+
+    best = max(read, key=answers)
+    rows, (first, *notes) = read[best]
+    _check_opinions(folder, best, rows, read)
+    for name, (theirs, _) in read.items():
+        same_names = 1 < len(said[name] & said[best]) == len(said[name])
+        if same_names and not theirs.file.isin(rows.file).any():
+            rows = pd.concat([rows, theirs], ignore_index=True).fillna("")
+            notes.append(f"{len(theirs):,} more are from the table {name}")
+    return rows, [f"labels are from the table {best}: {first}", *notes]
+
+
+def _no_table_fits(folder, tables, files, columns):
+    """The error where a table was asked for, and none has the columns."""
+    headers = {column for each in tables.values() for column in each}
+    for what, name in columns.items():
+        if name not in headers:
+            return DatasetError(
+                f"--{what}: expected a column of the table, one of {few(sorted(headers), 20)}; "
+                f"got {name!r}"
+            )
+    known = [f"{path}: {few(each.columns, 8)}" for path, each in tables.items()]
+    return DatasetError(
+        f"{folder}: expected a table with a column of file names that are here and one of "
+        f"labels, found {'; '.join(known)}{_beside(tables, columns, files)}; name them: --file "
+        "COLUMN --label COLUMN"
+    )
 
 
 def _beside(tables, columns, files):

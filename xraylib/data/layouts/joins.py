@@ -1,14 +1,17 @@
 """Several tables: of files, of what they show, of splits."""
 
 import itertools
+import re
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 
-from xraylib.data.layouts.folders import few
+from xraylib.data.layouts.folders import SPLITS, few, visible
 from xraylib.data.layouts.tables import (
     column_of_files,
     column_of_splits,
+    files_of,
     places_of,
     plain_header,
     rows_of_tables,
@@ -82,8 +85,8 @@ def rows_of_joined(folder, named, others, files, columns):
 
 
 def with_splits(folder, rows, tables, files):
-    """The rows with the splits that a table of its own has of all these files, if they have none;
-    notes."""
+    """The rows with the splits that a table of its own, or lists, have of all these files, if they
+    have none; notes."""
     if (rows.split != "").any():
         return rows, []
     places = places_of(files)
@@ -98,7 +101,24 @@ def with_splits(folder, rows, tables, files):
         if (of.map(len) == 1).all():
             note = f"splits are in {split.name!r} of the table {name}"
             return rows.assign(split=[*itertools.chain(*of)]), [note]
-    return rows, []
+    return _split_by_lists(folder, rows, places)
+
+
+def _split_by_lists(folder, rows, places):
+    """The same of lists of files by the name of their split, such as train_val_list.txt."""
+    of, lists = {}, []
+    for path in visible(folder):
+        words = [word for word in re.findall("[a-z]+", path.stem.lower()) if word in SPLITS]
+        if path.suffix.lower() == ".txt" and words:
+            lines = pd.Series(path.read_text("utf-8", "replace").splitlines(), dtype=str)
+            there = files_of(lines, places).dropna()
+            lists += [path.name] * bool(len(there))
+            for file in there:
+                of.setdefault(file, set()).add(SPLITS[words[0]])
+    if "train" not in set().union(*of.values()) or {len(of.get(f, ())) for f in rows.file} != {1}:
+        return rows, []
+    split = [*itertools.chain(*(of[file] for file in rows.file))]
+    return rows.assign(split=split), [f"splits are in the lists {few(lists)}"]
 
 
 def _lines(numbers, of):

@@ -37,10 +37,11 @@ def read_tables(folder, files, table):
     else:
         paths = [path for path in visible(folder) if path.name.lower().endswith(TABLES)]
     found, places, notes = {}, places_of(files), []
+    folders = {part for file in files for part in file.parts[:-1]}
     for path in paths:
         try:
             each = read_csv(path)
-            if _is_line(each, places):
+            if _is_line(each, places, folders):
                 line = pd.DataFrame([list(each.columns)], columns=each.columns)
                 each = pd.concat([line, each], ignore_index=True)
                 each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
@@ -70,16 +71,15 @@ def _go_together(table, more, places):
     return len(forms) == 1
 
 
-def _is_line(table, places):
-    """Whether the first line is no header, but says something of a file, as the others do."""
-    named = {name: file for name in table if (file := place_of(name, places))}
+def _is_line(table, places, folders):
+    """Whether the first line is no header, but says something of a file or of a folder, as the
+    others do."""
+    films = {name: file for name in table if (file := place_of(name, places))}
     # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
-    whole = [
-        name for name, file in named.items() if name.lower().endswith(Path(file).suffix.lower())
-    ]
-    return bool(named) and (
-        bool(whole) or any(name in set(table[name]) for name in table if name not in named)
-    )
+    if any(name.lower().endswith(Path(file).suffix.lower()) for name, file in films.items()):
+        return True
+    named = films or {name for name in table if name in folders}
+    return bool(named) and any(name in set(table[name]) for name in table if name not in named)
 
 
 def rows_of_tables(folder, tables, files, columns):
@@ -299,6 +299,8 @@ def files_of(column, places):
     """
     found = {cell: place_of(cell, places) for cell in column.unique()}
     found = {cell: file for cell, file in found.items() if file is not None}
+    if not found and column.is_unique and column.str.strip().str.isdigit().all():
+        found = _without_zeros(column, places)
     agree = {cell: _agree(cell, file) for cell, file in found.items()}
     if 2 * sum(agree.values()) > len(agree):
         found = {cell: file for cell, file in found.items() if agree[cell]}
@@ -308,6 +310,14 @@ def files_of(column, places):
     found = {cell: file for cell, file in found.items() if len(folders[file]) == 1}
     files = column.map(found).astype(object)
     return files.where(files.notna(), None)
+
+
+def _without_zeros(column, places):
+    """Films 0012 where a program of tables made it 12; none unless each number is a film."""
+    films = {name.lstrip("0"): file for name, file in places.items() if name.isdigit() and file}
+    found = {cell: films.get(cell.strip().lstrip("0")) for cell in column}
+    unique = len(films) == len(set(films.values())) == len(set(places.values()) - {None})
+    return found if unique and all(found.values()) else {}
 
 
 def _agree(cell, file):
