@@ -63,8 +63,8 @@ comes of it will stand here.
 """
 AGAIN = """\
 `make reproduce` measured them again on {date}, commit `{commit}`, on {cores} cores \
-({processor}), with seeds from {seed} on and {rounding}; the chapters took {total} together. They \
-were compared with the numbers of {then[date]}, commit `{then[commit]}`{older}.
+({processor}), with seeds from {seed} on and {rounding}; chapters {chapters} took {total} \
+together. They were compared with the numbers of {then[date]}, commit `{then[commit]}`{older}.
 
 | kind | another measurement must | agree | differ | not measured again |
 |---|---|---|---|---|
@@ -95,9 +95,7 @@ def fingerprint(name, seed):
 
 
 def again(reproduced, provenance):
-    """What ``make reproduce`` found, as MyST Markdown; see :func:`page`."""
-    if reproduced is None:
-        return NEVER
+    """What ``make reproduce`` found on one machine, as MyST Markdown; see :func:`page`."""
     run, then = reproduced["provenance"], reproduced["published"]
     counts, differences = reproduced["counts"], reproduced["differences"]
     threads = run["rounding"].get("TF_NUM_INTRAOP_THREADS", "all")
@@ -106,6 +104,7 @@ def again(reproduced, provenance):
     text = AGAIN.format(
         seed=run["parameters"]["seed"],
         rounding=f"on {threads} thread{'s' * (threads != '1')}, {onednn} oneDNN",
+        chapters=", ".join(name[:2] for name in sorted(run["seconds"])),
         total=duration(sum(run["seconds"].values())),
         then=then,
         older=", which are older than those of this book: it is due again" * older,
@@ -126,14 +125,14 @@ def again(reproduced, provenance):
     )
 
 
-def page(chapters, results, provenance, reproduced=None, scratch=None):
+def page(chapters, results, provenance, reproduced=(), scratch=None):
     """The page as MyST Markdown.
 
     Args:
         chapters: dict from the name of a chapter's file, without ending, to its executed notebook.
         results: path of the measurements on real images, as the reader knows it.
         provenance: of those measurements.
-        reproduced: what ``notebooks/reproduce.py`` wrote about them; None if nothing.
+        reproduced: what ``notebooks/reproduce.py`` wrote about them, a dict for each machine.
         scratch: what ``make scratch`` measured, as ``notebooks/collect.py`` writes it; None if
             nothing.
 
@@ -171,7 +170,8 @@ def page(chapters, results, provenance, reproduced=None, scratch=None):
     if scratch:
         # Trainings that take a card may have run elsewhere: the file says so.
         text += SCRATCH.format(**scratch["provenance"]) + scratch["provenance"].get("remark", "")
-    return text + AFTERWARDS + again(reproduced, provenance)
+    machines = [again(each, provenance) for each in reproduced]
+    return text + AFTERWARDS + ("\n".join(machines) or NEVER)
 
 
 def _short(value):

@@ -35,14 +35,15 @@ def pages(run, results, films=None):
         raise ValueError(
             f"{results}: expected measurements, but: {error}; run `make results`"
         ) from None
-    reproduced, scratch = (_beside(results, name) for name in ("reproduced", "scratch"))
+    reproduced = [_beside(results, name) for name in ("reproduced", "reproduced_elsewhere")]
+    scratch = _beside(results, "scratch")
     if scratch:
         measured["records"] |= scratch["records"]
     known_as = f"{results.parent.name}/{results.name}"
     found = {
         "ledger.md": ledger_page.page(chapters, measured),
         "about.md": about_page.page(
-            chapters, known_as, measured["provenance"], reproduced, scratch
+            chapters, known_as, measured["provenance"], filter(None, reproduced), scratch
         ),
         "cover.md": cover.caption(measured["records"]),
     }

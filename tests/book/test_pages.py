@@ -116,12 +116,19 @@ def test_about_says_where_the_chapter_with_a_measurement_of_its_own_was_measured
 def test_about_says_when_and_where_numbers_were_measured_again(tmp_path):
     text = about(tmp_path, reproduced())
     assert "on 2026-12-24, commit `new0001`, on 4 cores" in text
-    assert "seeds from 1000 on and on 1 thread, without oneDNN" in text and "took 9 min" in text
+    assert "seeds from 1000 on and on 1 thread, without oneDNN" in text
+    assert "chapters 02, 05 took 9 min" in text
     assert re.search(
         r"\| exact \|[^|]*\| 50 \| 0 \| 12 \|\n\| spread \|[^|]*\| 30 \| 0 \| 0 \|\n", text
     )
     assert "timing" not in text and "due again" not in text
     assert "All that was measured again agrees" in text
+    elsewhere = reproduced()
+    elsewhere["provenance"] |= {"processor": "Another", "seconds": {"04_transfer": 60}}
+    (tmp_path / "results/reproduced_elsewhere.json").write_text(json.dumps(elsewhere))
+    assert write_pages(tmp_path, results=tmp_path / "results/measured.json").returncode == 0
+    both = (tmp_path / "pages/about.md").read_text().split("### Measured again\n")[1]
+    assert both.startswith(text) and "(Another)" in both and "chapters 04 took 60 s" in both
 
 
 def test_about_names_what_differed_and_results_that_are_no_more(tmp_path):

@@ -41,7 +41,7 @@ def case(request):
     return build, x, rng.integers(0, 2, (40, 1)).astype("float32")
 
 
-def test_an_epoch_is_that_of_keras(case):
+def test_an_epoch_is_that_of_keras(case, exact):
     """From the same start on the same batches, without dropout.
 
     Adam turns a gradient that is nothing but rounding, as of a unit that one image of a batch

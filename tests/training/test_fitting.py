@@ -95,7 +95,7 @@ def test_settled_averages_are_those_of_the_images_and_nothing_else_moves(data, n
     assert all(map(np.array_equal, averages, moving(still)))
 
 
-def test_same_seed_same_scores(data, network):
+def test_same_seed_same_scores(data, network, exact):
     scores = []
     for seed in (3, 3, 4):
         model = network(weights=None)
@@ -128,7 +128,7 @@ def test_batches_are_shuffled_anew_and_none_is_of_a_single_image(n, sizes):
     assert again == orders[1]
 
 
-def test_a_set_on_disk_is_trained_on_part_by_part(monkeypatch, tmp_path):
+def test_a_set_on_disk_is_trained_on_part_by_part(monkeypatch, tmp_path, exact):
     """With the weights that it gives in one piece."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(22, 7, 7, 64)).astype("float16"), np.arange(22) % 2
@@ -266,7 +266,7 @@ def test_what_is_no_model_is_named(tmp_path):
         saving.load(broken)
 
 
-def test_a_top_on_features_that_were_computed_before_learns_the_same(data, network):
+def test_a_top_on_features_that_were_computed_before_learns_the_same(data, network, exact):
     """Cross-validation runs the backbone once; the top must be the one that fit would train."""
     model = network()
     kept = dict(epochs=4, seed=3, progress=False)
