@@ -91,8 +91,8 @@ state {averaged[commit]}; images a second, in batches of {batches}):
 Fetching a number a channel instead of a whole map gives {gain} times as many images a second in \
 single precision. Larger batches and halves gain little: presumably the card waits for the \
 processor, which checks the images. The audit uses halves (`mixed_float16`): at their lowest rate \
-here {far} films are {far_time}, once they are read. `float32` on such a card rounds the factors of \
-a product to ten bits (TF32) unless TensorFlow is told otherwise.
+here {far} films are {far_time}, once they are read. `float32` on such a card rounds the factors \
+of a product to ten bits (TF32) unless TensorFlow is told otherwise.
 
 **Every layer of Inception V3**, from random weights:
 
