@@ -105,8 +105,8 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
         model: Keras model with one output unit, a probability; trained in place, from its weights
             and dropout as they are.
         batches: function from the number of an epoch to an iterable of (x, y, ends): batches one
-            after the other as float32 arrays (m, ...) and (m, 1), and where each ends, the last of
-            them at m. They are copied to the device at once.
+            after the other as arrays (m, ...) and (m, 1), and where each ends, the last of them at
+            m. They are copied to the device at once, and are float32 there.
         epochs: how many.
         learning_rate: of Adam.
         validation: (x, y) to measure after each epoch, or None.
@@ -125,7 +125,7 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     for epoch in tqdm(range(epochs), desc="training", unit="epoch", disable=not progress):
         sums, count = np.zeros(3), 0
         for x, y, ends in batches(epoch):
-            sums += program.steps(x, y, ends, rate).numpy()
+            sums += program.steps(tf.cast(x, tf.float32), y, ends, rate).numpy()
             count += len(y)
         means = sums / count
         if validation is not None:

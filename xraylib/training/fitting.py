@@ -161,8 +161,9 @@ def _batches(x, labels, epochs, batch_size, seed, *, augment=False, versions=Fal
             chosen = np.concatenate(dealt[first : first + many])
             part = x[chosen, drawn[chosen, epoch]] if versions else x[chosen]
             if augment:
-                part = augmentation.augment(part, np.random.default_rng([seed, 2, epoch, first]))
-            return as_float32(part), labels[chosen], np.cumsum(sizes, dtype=np.int32)
+                rng = np.random.default_rng([seed, 2, epoch, first])
+                part = as_float32(augmentation.augment(part, rng))
+            return part, labels[chosen], np.cumsum(sizes, dtype=np.int32)
 
         if not augment:
             return map(some, range(0, len(dealt), many))
