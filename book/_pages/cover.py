@@ -63,8 +63,8 @@ def draw(records):
 
 def _message(records):
     """What the measurements say, as far as their intervals do."""
-    values, kind = records["covid.whole"]["values"], records["covid.meta.original_format"]["value"]
-    below = sum(value < kind for value in values)
+    values, kind = records["covid.whole"]["values"], records["covid.meta.original_format"]
+    below = sum(value < kind["value"] for value in values)
     difference, low, high = records["covid.blind.difference"]["value"]
     if low <= 0 <= high:
         middle = "Whether the network gains from the middle of the film, these films do not say."
@@ -72,8 +72,9 @@ def _message(records):
         worse = "worse" if difference > 0 else "better"
         middle = f"With the middle of the film blacked out the network does {worse}."
     return (
-        "Only to know whether a film's file was JPEG or PNG gives the right label for more films "
-        f"than {below} of {len(values)} trainings of a network that sees the film do. {middle}"
+        f"Whether its file is JPEG or PNG tells the label of {kind['value']} of {kind['n']} films. "
+        f"Fewer are right in {below} of {len(values)} trainings of a network that sees the film. "
+        f"{middle}"
     )
 
 

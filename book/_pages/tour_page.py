@@ -117,7 +117,7 @@ own images](own-images) can be put to the same tests with one command.
 
 KEYS = {
     "network": "rival.network", "pixels4": "rival.pixels4", "random": "rival.random",
-    "size": "audit.0", "larger": "eval.majority", "hat": "E2.scrambled.trained",
+    "size": "traps.sides", "larger": "eval.majority", "hat": "E2.scrambled.trained",
     "hat_out": "E2.scrambled.held_out", "site": "covid.meta.source_site", "whole": "covid.whole",
     "blind": "covid.blind", "outside": "covid.outside", "covid_larger": "covid.majority",
 }  # fmt: skip

@@ -16,9 +16,8 @@ ledger.record("theory.perceptron.updates", len(path))
 ledger.record("theory.perceptron.bound", bound, f"{bound:.0f}", tolerance=1)
 
 # %% ratio
-digits = 10 ** int(np.log10(ratio))
-longer_by = f"about {round(ratio / digits) * digits:,}"
 magnitude = np.log10(ratio)  # the weights are random: its order of size is what is known
+longer_by = f"in the order of {10 ** round(magnitude):,}"
 ledger.record("theory.vanishing.ratio", magnitude, longer_by, tolerance=0.6)
 
 # %% forced

@@ -10,6 +10,9 @@ ledger.record("E4e.ratio", everything / only_top, f"{everything / only_top:.0f}"
 total = count(inception.weights)
 ledger.record("E4e.total", total, f"{total / 1e6:.0f} million")
 
+# %% photographs
+ledger.record("probe.photographs", photographs, tolerance=0.04)
+
 # %% seconds
 ledger.record("run.seconds", seconds, f"{seconds:.0f}", timing=True)
 

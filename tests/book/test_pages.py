@@ -206,7 +206,7 @@ def test_the_title_page_says_no_more_than_the_intervals(low, high, says):
     cover = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cover)
     words = cover.caption(records)
-    assert says in words and "for more films than 2 of 3 trainings" in words
+    assert says in words and "Fewer are right in 2 of 3 trainings" in words
 
 
 def test_what_a_large_set_costs_is_measured_or_marked(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -312,6 +312,16 @@ def on_disk(array, folder):
         return array[rows.start : rows.stop]
 
     return arrays.filled(folder, "it", array.shape, array.dtype, part, progress=False)
+
+
+def test_halves_are_no_precision_to_compute_in():
+    """As features are kept; of random weights they can be small."""
+    rng, labels = np.random.default_rng(0), np.arange(40) % 2
+    X = rng.normal(labels[:, None], 0.5, (40, 3)) * [1, 1e-7, 1e-7]
+    model, how = make_pipeline(StandardScaler(), LogisticRegression()), {"progress": False}
+    half = cross_validate(model, X.astype("float16"), labels, None, seeds=2, **how)
+    single = cross_validate(model, X.astype("float16").astype("f4"), labels, None, seeds=2, **how)
+    np.testing.assert_allclose(half.scores, single.scores, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -308,10 +308,10 @@ def _fold(model, X, labels, test, seed, number, known_by):
 def _part(model, X, which):
     """Rows for a model; of an array on disk they are read, unless the model does so itself."""
     part = rows(X, which)
-    if not isinstance(part, OnDisk) or getattr(model, "takes_on_disk", False):
+    if getattr(model, "takes_on_disk", False) or isinstance(part, pd.DataFrame):
         return part
     part = np.asarray(part)
-    # Halves as they are would become float64 in scikit-learn, four times as large.
+    # scikit-learn computes with halves, and small scales become nought; or makes them float64.
     return as_float32(part) if part.dtype == np.float16 else part
 
 
