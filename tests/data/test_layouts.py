@@ -119,13 +119,18 @@ def test_people_above_and_classes_below(tmp_path):
 
 
 def test_a_set_unpacked_into_itself(tmp_path):
-    """As the archive of the pneumonia set is packed: everything is there twice."""
+    """As the archive of the pneumonia set is packed: everything is there twice, and counts once."""
     root = tmp_path / "chest_xray"
     for inside in ("", "chest_xray/"):
         put(root, *(f"{inside}train/{name}/{i}.jpeg" for name in ("NORMAL", "ILL") for i in (1, 2)))
     put(root, "__MACOSX/chest_xray/train/NORMAL/._1.jpeg")
-    _, rows, _ = layouts.read(root)
-    assert classes(rows) == {"NORMAL": 4, "ILL": 4} and set(rows.split) == {"train"}
+    put(root, "chest_xray/train/ILL/3.jpeg")
+    for folder in (tmp_path, root):
+        _, rows, notes = layouts.read(folder)
+        assert classes(rows) == {"NORMAL": 2, "ILL": 3} and set(rows.split) == {"train"}
+        assert any("as unpacked twice into one another" in note for note in notes)
+    (root / "chest_xray/train/ILL/1.jpeg").write_bytes(b"another")
+    assert classes(layouts.read(root)[1]) == {"NORMAL": 2, "ILL": 4}
 
 
 def test_folders_of_many_images_are_sites(tmp_path):
@@ -180,7 +185,7 @@ def test_links_lead_nowhere_twice(tmp_path):
 def test_labels_in_names_of_files(tmp_path):
     """As in the sets of Shenzhen and Montgomery: the last digit is the label."""
     put(tmp_path, *(f"CXR_png/CHNCXR_{i:04d}_{i % 2}.png" for i in range(6)), "CXR_png/notes.png")
-    with pytest.raises(DatasetError, match="found only 'CXR_png'.*--label REGEX"):
+    with pytest.raises(DatasetError, match="found 7 images.*--label REGEX"):
         layouts.read(tmp_path)
     _, rows, notes = layouts.read(tmp_path, label=r"_(\d)$")
     assert rows.label.tolist() == [0, 1, 0, 1, 0, 1] and classes(rows) == {"0": 3, "1": 3}
@@ -635,6 +640,7 @@ def test_a_table_of_folders_without_header(tmp_path):
     _, rows, _ = layouts.read(tmp_path, table="labels.csv", columns={"label": "2"})
     assert len(rows) == 10 and rows.label[rows.file.str.startswith("1001/")].tolist() == [1, 1]
     assert set(rows["class"]) == {"0", "1"}
+    assert rows.person.tolist() == [str(1001 + k // 2) for k in range(10)]  # kept together
 
 
 @pytest.mark.parametrize(
@@ -780,6 +786,142 @@ def test_masks_in_a_set_that_is_called_by_them(tmp_path):
     for folder in (tmp_path, tmp_path / "Infection Segmentation Data"):
         _, rows, _ = layouts.read(folder)
         assert classes(rows) == {"COVID-19": 3, "Normal": 3}
+
+
+@pytest.mark.parametrize(
+    "content, encoding",
+    [
+        ("文件名,诊断,患者编号\n1.jpg,肺炎,7\n2.jpg,正常,8\n", "gbk"),
+        ("Файл;Диагноз;Кто\n1.jpg;пневмония;7\n2.jpg;норма;8\n", "cp1251"),
+        ("Bild;Größe;Patient\n1.jpg;groß;7\n2.jpg;klein;8\n", "cp1252"),
+        ("film;°C ±1;qui\n1.jpg;5 €;7\n2.jpg;d’accord;8\n", "cp1252"),
+    ],
+)
+def test_a_table_in_the_writing_of_its_land(tmp_path, content, encoding):
+    put(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "t.csv").write_bytes(content.encode(encoding))
+    lines = [line.replace(";", ",").split(",") for line in content.splitlines()]
+    columns = dict(zip(("file", "label", "person"), lines[0], strict=True))
+    _, rows, _ = layouts.read(tmp_path, columns=columns, positive=lines[1][1])
+    assert rows["class"].tolist() == [lines[1][1], lines[2][1]]
+    assert rows.person.tolist() == ["7", "8"]
+
+
+def test_what_an_archive_has_in_a_folder_of_its_own(tmp_path, nih):
+    (tmp_path / "archive").mkdir()
+    for path in list(nih.iterdir()):
+        if path.name != "archive":
+            path.rename(tmp_path / "archive" / path.name)
+    for name, start, end in (("train_val_list.txt", 1, 9), ("test_list.txt", 9, 13)):
+        lines = "\n".join(f"{k:08d}_000.png" for k in range(start, end))
+        (tmp_path / "archive" / name).write_text(lines)
+    (tmp_path / "readme.txt").write_text("No table and no list\n")
+    _, rows, notes = layouts.read(tmp_path, positive="Mass")
+    assert classes(rows) == {"Mass": 6, "other": 6} and len(set(rows.person)) == 7
+    assert rows.split.tolist() == ["train"] * 8 + ["test"] * 4
+    table = "archive/Data_Entry_2017.csv"
+    assert any(f"the table {table}:" in note for note in notes)
+    assert classes(layouts.read(tmp_path, table=table, positive="Mass")[1]) == classes(rows)
+
+
+def test_lists_with_labels_are_tables(tmp_path):
+    """COVIDx: a list without a header for each split."""
+    for name, films in (("train", range(8)), ("test", range(8, 12))):
+        put(tmp_path, *(f"{name}/f{k}.png" for k in films))
+        lines = [f"{k // 2} f{k}.png {('positive', 'negative')[k % 2]} cohen" for k in films]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    with pytest.raises(DatasetError, match="in test.txt: name the columns, --file COLUMN --label"):
+        layouts.read(tmp_path)
+    _, rows, notes = layouts.read(tmp_path, columns={"file": "2", "label": "3", "person": "1"})
+    assert classes(rows) == {"positive": 6, "negative": 6} and rows.person.nunique() == 6
+    assert rows.split.value_counts().to_dict() == {"train": 8, "test": 4}
+    assert not any("does not name" in note for note in notes)
+
+
+def test_what_two_tables_name_is_not_left_out(tmp_path):
+    """VinDr-CXR: tables of other columns, in a folder beside the films."""
+    put(tmp_path, *(f"{'train' if k < 6 else 'test'}/f{k}.dicom" for k in range(10)))
+    for name, films, more in (("train", range(6), {"rad_id": "R1"}), ("test", range(6, 9), {})):
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        columns = {"image_id": [f"f{k}" for k in films], **more,
+                   "Pneumonia": [k % 2 for k in films]}  # fmt: skip
+        tables(tmp_path / "annotations", **{name: columns})
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"other": 5, "Pneumonia": 4} and set(rows.split) == {"train", "test"}
+    assert "left out, for the table does not name them: test/f9.dicom" in notes
+
+
+def test_an_uncertain_finding_is_no_class(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(8)))
+    columns = {"image": [f"{k}.png" for k in range(8)], "Edema": ["1", "0", "-1", ""] * 2}
+    tables(tmp_path, t=columns)
+    _, rows, notes = layouts.read(tmp_path)  # one finding, which is there or not
+    assert classes(rows) == {"other": 4, "Edema": 2} and any("2 images" in n for n in notes)
+    tables(tmp_path, t=columns | {"Mass": ["0", "1", "-1", "0"] * 2})
+    with pytest.raises(DatasetError, match=r"found 2: Edema \(2\), Mass \(2\);|cannot: add"):
+        layouts.read(tmp_path)
+    _, _, notes = layouts.read(tmp_path, positive="Edema")
+    assert not any("or not" in note for note in notes)
+    tables(tmp_path, t={"image": columns["image"], "Edema": [1, -1] * 4})
+    with pytest.raises(DatasetError, match="found only of one, and 4 that are.*--label COLUMN"):
+        layouts.read(tmp_path)
+    _, rows, _ = layouts.read(tmp_path, columns={"label": "Edema"}, positive="1")
+    assert classes(rows) == {"1": 4, "-1": 4}
+
+
+@pytest.mark.parametrize("ill, well", [("TRUE", "FALSE"), ("Y", "N"), ("Yes", "No"), ("1", "0")])
+def test_words_for_yes_and_no(tmp_path, ill, well):
+    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(4)], "label": [ill, well] * 2})
+    assert layouts.read(tmp_path)[1].label.tolist() == [1, 0, 1, 0]
+
+
+def test_names_that_differ_in_capitals_are_named_and_no_others(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(60)))
+    names = [f"finding {k}" for k in range(58)] + ["Mass", "mass"]
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(60)], "label": names})
+    with pytest.raises(DatasetError, match="nobody confuses, found 'Mass', 'mass'; rename"):
+        layouts.read(tmp_path, positive="finding 1")
+
+
+@pytest.mark.parametrize(
+    "train, test",
+    [("hand_train/{}", "hand_test/{}"), ("{}_train", "{}_test"), ("TrainSet/{}", "TestSet/{}"),
+     ("trainset/{}", "testset/{}"), ("XR_HAND-train/{}", "XR_HAND-test/{}")],
+)  # fmt: skip
+def test_a_split_within_names_of_folders(tmp_path, train, test):
+    for name, count in (("normal", 2), ("ill", 3)):
+        put(tmp_path, *(f"{s.format(name)}/{k}.png" for s in (train, test) for k in range(count)))
+    _, rows, _ = layouts.read(tmp_path)
+    assert classes(rows) == {"normal": 4, "ill": 6} and set(rows.person) == {""}
+    assert rows.split.value_counts().to_dict() == {"train": 5, "test": 5}
+
+
+def test_a_class_of_the_sets_own_name(tmp_path):
+    put(tmp_path, *(f"COVID/{name}/{k}.png" for name in ("COVID", "Normal") for k in range(2)))
+    for folder in (tmp_path, tmp_path / "COVID"):
+        assert classes(layouts.read(folder)[1]) == {"COVID": 2, "Normal": 2}
+
+
+def test_classes_below_what_is_no_class_and_films_beside_them(tmp_path):
+    """COVID-QU-Ex has its classes twice; TBX11K has films without a class beside the folders."""
+    put(tmp_path, *(f"{part}/{part}/Train/{name}/images/{k}.png" for k in range(2)
+                    for part in ("Lung Segmentation Data", "Infection Segmentation Data")
+                    for name in ("COVID-19", "Non-COVID", "Normal")))  # fmt: skip
+    _, rows, _ = layouts.read(tmp_path, positive="COVID-19", negative="Normal")
+    assert classes(rows) == {"COVID-19": 4, "Normal": 4}
+    tb = tmp_path / "Train"  # a name that says nothing
+    put(tb, *(f"TBX11K/imgs/{name}/{k}.png" for name in ("health", "sick", "tb") for k in (1, 2)))
+    put(tb, "TBX11K/imgs/test/3.png", "TBX11K/imgs/tb/DICOMDIR", "TBX11K/imgs/tb/Icon\r")
+    _, rows, notes = layouts.read(tb, positive="tb")
+    assert classes(rows) == {"tb": 2, "other": 4}
+    assert "left out, for they are in no class's folder: TBX11K/imgs/test/3.png" in notes
+
+
+def test_people_where_names_have_the_labels(tmp_path):
+    put(tmp_path, *(f"films/patient{k // 2}/{k}_{k % 2}.png" for k in range(6)))
+    _, rows, _ = layouts.read(tmp_path, label=r"_(\d)$")
+    assert rows.person.tolist() == ["patient0"] * 2 + ["patient1"] * 2 + ["patient2"] * 2
 
 
 def test_a_message_stays_short(tmp_path):

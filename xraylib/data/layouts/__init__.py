@@ -15,6 +15,7 @@ from xraylib.data.layouts.folders import (
     images_in,
     is_negative,
     no_classes,
+    people_of_folders,
     rows_of_folders,
     without,
 )
@@ -59,8 +60,9 @@ def read(
         folder, rows, notes, places = arrays_in(path)
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
-        files, notes = images_in(folder)
-        rows, more = _understood(folder, files, table, dict(columns), positive or negative, label)
+        files, beside, notes = images_in(folder)
+        names = dict(columns), positive or negative, label
+        rows, more = _understood(folder, files, beside, table, *names)
         notes += more
     rows, more = two_classes(path, rows, positive, negative)
     notes += more
@@ -73,27 +75,30 @@ def read(
     return folder, rows.reset_index(drop=True), notes
 
 
-def _understood(folder, files, table, columns, named, label):
+def _understood(folder, files, beside, table, columns, named, label):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
-    by_folder, notes = rows_of_folders(folder, files)
+    by_folder, notes = rows_of_folders(folder, files, named)
     if label is not None:
         found = by_pattern(folder, by_folder.file, "label", label)
         by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
+        if any(people := people_of_folders(by_folder.file)):  # no folder is a class, then
+            by_folder["person"] = people
         return without(by_folder, found == "", "--label finds nothing in their names", notes)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
-    (tables, poured), places = read_tables(folder, files, table), places_of(files)
+    tables, poured = read_tables(folder, files, beside, table)
+    places = places_of(files)
     read = rows_of_tables(folder, tables if asked else naming_files(tables, places), files, columns)
     clear = named in names or len(names) == 2 and sum(map(is_negative, names)) == 1
     if asked or not (clear or len(names) == 2 and not read):
         # Tables that were not asked for may still complete the one that was.
-        beside = read_tables(folder, files, None)[0] if table is not None else {}
+        all_tables = read_tables(folder, files, beside, None)[0] if table is not None else {}
         if not read and (asked or len(tables) > 1):
-            others = {name: each for name, each in beside.items() if name not in tables}
+            others = {name: each for name, each in all_tables.items() if name not in tables}
             read = rows_of_joined(folder, tables, others, files, columns)
         if read:
-            rows, said = _of_tables(folder, read, named)
-            rows, splits = with_splits(folder, rows, tables | beside, files)
+            rows, said = _of_tables(folder, read, named, files)
+            rows, splits = with_splits(folder, rows, tables | all_tables, files, beside)
             return rows, [*said, *poured, *splits]
         if asked:
             raise _no_table_fits(folder, tables, files, columns)
@@ -103,7 +108,7 @@ def _understood(folder, files, table, columns, named, label):
     return without(by_folder, nowhere, "they are in no class's folder", notes)
 
 
-def _of_tables(folder, read, named):
+def _of_tables(folder, read, named, files):
     """The rows of the table that answers best, and of others that say the same of other images."""
     said = {name: set().union(*rows.labels) for name, (rows, _) in read.items()}
 
@@ -119,6 +124,8 @@ def _of_tables(folder, read, named):
         if same_names and not theirs.file.isin(rows.file).any():
             rows = pd.concat([rows, theirs], ignore_index=True).fillna("")
             notes.append(f"{len(theirs):,} more are from the table {name}")
+    if left := sorted({file.as_posix() for file in files} - set(rows.file)):
+        notes.append(f"left out, for the table does not name them: {few(left)}")
     return rows, [f"labels are from the table {best}: {first}", *notes]
 
 
@@ -134,7 +141,7 @@ def _no_table_fits(folder, tables, files, columns):
     known = [f"{path}: {few(each.columns, 8)}" for path, each in tables.items()]
     return DatasetError(
         f"{folder}: expected a table with a column of file names that are here and one of "
-        f"labels, found {'; '.join(known)}{_beside(tables, columns, files)}; name them: --file "
+        f"labels, found {few(known, 3)}{_beside(tables, columns, files)}; name them: --file "
         "COLUMN --label COLUMN"
     )
 

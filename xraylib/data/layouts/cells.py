@@ -6,10 +6,12 @@ import io
 import re
 
 import pandas as pd
+from charset_normalizer import from_bytes
 
 # Where nothing is known; but not "none", which says that nothing was found.
 MISSING = {"", "nan", "na", "n/a", "n.a.", "null", "nil", "?", "-", "--", "unknown", "unk",
            "missing", "not available", "not applicable", "anonymous", "anon"}  # fmt: skip
+ENCODINGS = ["cp1252", "cp1251", "gb18030", "big5", "shift_jis", "cp949"]
 
 
 def stated(column):
@@ -42,7 +44,11 @@ def _decoded(data):
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) else "cp1252")
+        # In words of Western languages such letters stand alone among others.
+        pairs, signs = (len(re.findall(rb"[\x80-\xff]" * n, data)) for n in (2, 1))
+        likely = from_bytes(data, cp_isolation=ENCODINGS).best() if 4 * pairs > signs else None
+        western = "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) else "cp1252"
+        return str(likely) if likely else data.decode(western)
 
 
 def _delimiter(lines):

@@ -11,13 +11,15 @@ from xraylib.data.manifest import DatasetError
 
 def two_classes(folder, rows, positive, negative):
     """The rows with label and class in place of their sets of names; notes."""
-    counts = Counter(name for names in rows.labels for name in names if name)
+    counts = Counter(
+        name for names in rows.labels for name in names if name and not name.endswith(" or not")
+    )
     known = [f"{name} ({count:,})" for name, count in counts.most_common()]
-    alike = {name.strip().casefold() for name in counts}
-    if "" in alike or len(alike) < len(counts):
+    alike = Counter(name.strip().casefold() for name in counts)
+    if confused := [n for n in sorted(counts) if alike[n.strip().casefold()] > 1 or not n.strip()]:
         raise DatasetError(
-            f"{folder}: expected names of classes that nobody confuses, found {sorted(counts)}; "
-            "rename or merge them"
+            f"{folder}: expected names of classes that nobody confuses, found "
+            f"{few(map(repr, confused))}; rename or merge them"
         )
     for option, name in (("positive", positive), ("negative", negative)):
         if name is not None and name not in counts:
@@ -27,14 +29,15 @@ def two_classes(folder, rows, positive, negative):
     if positive is not None and positive == negative:
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
-    if positive is None and negative is None and len(counts) == 1 and {""} in list(rows.labels):
+    without = any(names and not names & counts.keys() for names in rows.labels)
+    if positive is None and negative is None and len(counts) == 1 and without:
         [positive] = counts  # a single finding, which is there or not
     if positive is None and negative is not None and len(counts) > 2:
         positive = _all_but(negative)
         sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})
         two = sure.map(lambda names: {n if n == negative else positive for n in names})
         rows = rows.assign(labels=two.map(frozenset))
-        everything = few(sorted(name for name in counts if name != negative))
+        everything = few(sorted(counts.keys() - {negative}))
         notes.append(f"class 1, {positive!r}, is all that is not {negative!r}: {everything}")
     if positive is None:
         positive = _positive(
@@ -42,7 +45,7 @@ def two_classes(folder, rows, positive, negative):
         )
     has = rows.labels.map(lambda names: positive in names).astype(int)
     out = rows.labels.map(lambda names: not names or f"{positive} or not" in names)
-    others = [name for name in counts if name != positive and not name.endswith(" or not")]
+    others = [name for name in counts if name != positive]
     if negative is None:
         single = rows.labels.map(len).max() == 1  # else the other may stand beside it
         negative = others[0] if len(others) == 1 and single else _all_but(positive)
@@ -57,6 +60,13 @@ def two_classes(folder, rows, positive, negative):
         why = f"they are neither {positive!r} nor {negative!r} for certain"
         notes.append(f"left out, for {why}: {int(out.sum()):,} images")
     rows = rows.assign(label=has, **{"class": np.where(has, positive, negative)})[~out]
+    if rows.label.nunique() < 2:
+        raise DatasetError(
+            f"{folder}: expected images of {positive!r} and of {negative!r}, found only of one, "
+            f"and {int(out.sum()):,} that are neither for certain (-1 is uncertain); name another "
+            f"class, --positive or --negative, of {few(known)}; or take what one column says for "
+            "classes: --file COLUMN --label COLUMN"
+        )
     notes.append(f"class 1 is {positive!r}: a score of 1 says so, and sensitivity is of this class")
     return rows.drop(columns="labels").reset_index(drop=True), notes
 

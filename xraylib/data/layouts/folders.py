@@ -10,7 +10,8 @@ import pandas as pd
 
 from xraylib.data.manifest import DatasetError
 
-CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX", "manifest.csv")  # and what begins with a dot
+# And what begins with a dot.
+CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX", "Icon\r", "DICOMDIR", "manifest.csv")
 BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls", ".xlsx", ".pdf",
           ".docx", ".html", ".npy", ".npz", ".mat", ".nii", ".gz", ".zip", ".h5", ".log", ".py",
           ".ipynb", ".db"}  # fmt: skip
@@ -20,7 +21,8 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
           "eval": "test"}  # fmt: skip
 # Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
 GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
-           "xray", "xrays", "data", "dataset", "set", "stage", "part", "batch", "all"}  # fmt: skip
+           "xray", "xrays", "cxr", "data", "dataset", "set", "stage", "part", "batch",
+           "all"}  # fmt: skip
 STUDY = re.compile(
     r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d([_-]?\d\d)?|[\d.]{20,}"
     r"|(study|series|session|visit|exam)s?",
@@ -38,7 +40,7 @@ NO_FILM_STEM = re.compile(
 )  # fmt: skip
 # Names of a class that is not what is looked for; the other is class 1.
 NEGATIVE = {"normal", "normals", "healthy", "negative", "neg", "control", "controls", "other",
-            "others", "none", "no finding", "no", "0", "benign"}  # fmt: skip
+            "others", "none", "no finding", "no", "n", "false", "0", "benign"}  # fmt: skip
 # Names of people in public sets' files, and in files in general: as few as fit are proposed.
 STEMS = (r"NORMAL2-IM-\d+|IM-\d+|person\d+", r"^\D*\d+(?=[_. -])", r"^.+(?=[_ -]\d+$)")
 
@@ -59,8 +61,24 @@ def visible(folder):
     return [path for path in paths if path.name[0] != "." and path.name not in CLUTTER]
 
 
+def nearest(beside, *ends):
+    """Of the files beside films those with such ends, as near to the folder itself as any is, for
+    an archive may have a folder of its own; but none of very many, such as one a film."""
+    found = [file for file in beside if file.name.lower().endswith(ends)]
+    depth = min((len(file.parts) for file in found), default=0)
+    found = [file for file in found if len(file.parts) == depth]
+    return found if len(found) <= 50 else []
+
+
+def lists_of_splits(beside):
+    """Likewise texts by the name of a split, such as train_val_list.txt: from path to its word."""
+    words = {f: [w for w in re.findall("[a-z]+", f.stem.lower()) if w in SPLITS] for f in beside}
+    return {file: words[file][0] for file in nearest(filter(words.get, beside), ".txt")}
+
+
 def images_in(folder):
-    """Files that may be films, PurePosixPath below the folder, sorted; notes of all others."""
+    """Files that may be films, PurePosixPath below the folder, sorted; what lies beside them, such
+    as tables; notes of what is left out."""
     expected = f"{folder}: expected a folder of images or an .npz file of arrays, found"
     if not folder.exists():
         raise DatasetError(f"{expected} nothing; check the path")
@@ -80,6 +98,9 @@ def images_in(folder):
                 continue
             file = PurePosixPath(path.relative_to(folder).as_posix())
             (beside if file.suffix.lower() in BESIDE else found).append(file)
+    known = set(found)
+    again = [file for file in found if _is_again(folder, file, known)]
+    found = sorted(known.difference(again))
     # A word that stands in all folders of a level, such as the set's own name, tells nothing.
     levels = itertools.zip_longest(*(file.parts[:-1] for file in found))
     telling = [not all(name and NO_FILM.search(name) for name in level) for level in levels]
@@ -91,14 +112,24 @@ def images_in(folder):
     films = list(filter(is_film, found))
     drawn = sorted(set(found) - set(films)) if films else []
     films = films or found  # a set of masks, or of films under such a name
-    notes = []
+    notes = [f"left out, as unpacked twice into one another: {few(again)}"] * bool(again)
     if drawn:
         places = Counter(file.parent for file in drawn)
         where = few(f"{count:,} in {place}" for place, count in sorted(places.items()))
         notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
-    if beside := [file for file in beside if not file.name.endswith(TABLES)]:
-        notes.append(f"left out, no images: {few(sorted(beside))}")
-    return sorted(films), notes
+    if other := [file for file in beside if not file.name.lower().endswith(TABLES)]:
+        notes.append(f"left out, no images: {few(sorted(other))}")
+    return sorted(films), sorted(beside), notes
+
+
+def _is_again(folder, file, known):
+    """Whether a file of a folder in one of the same name lies outside of it, too."""
+    names = (folder.name, *file.parts)
+    for i, (outer, inner) in enumerate(itertools.pairwise(names[:-1])):
+        first = PurePosixPath(*names[1 : i + 1], *names[i + 2 :])
+        if outer == inner and first in known:
+            return (folder / first).stat().st_size == (folder / file).stat().st_size
+    return False
 
 
 def no_classes(folder, files, names, tables):
@@ -109,10 +140,7 @@ def no_classes(folder, files, names, tables):
         "names of files have the label, --label REGEX"
     )
     if tables:
-        remedy = (
-            f"labels may be in {few(tables)}: name the columns, --table FILE.csv --file COLUMN "
-            "--label COLUMN"
-        )
+        remedy = f"labels may be in {few(tables)}: name the columns, --file COLUMN --label COLUMN"
     if not names:
         raise DatasetError(f"{expected} {len(files):,} images and no such sub-folder; {remedy}")
     empty = [path.name for path in visible(folder) if path.is_dir() and not any(path.rglob("*.*"))]
@@ -140,25 +168,27 @@ def without(rows, which, why, notes):
     return rows[~which].reset_index(drop=True), notes
 
 
-def rows_of_folders(folder, files):
-    """Rows as the folders say: splits, one level of classes, then sites and people."""
-    splits, parts, odd = [], [], _beside_splits(files)
+def rows_of_folders(folder, files, named=None):
+    """Rows as the folders say: splits, one level of classes, that of a named one, then sites and
+    people."""
+    splits, parts, odd = [], [], _beside_splits(files) | _splits_of_each(files)
+    folders = {}
+    for place, name in {(f.parts[:k], f.parts[k]) for f in files for k in range(len(f.parts) - 1)}:
+        folders.setdefault(place, set()).add(name)
     for file in files:
-        known = [(name, odd.get((level, name)) or _words(name))
-                 for level, name in enumerate(file.parts[:-1])]  # fmt: skip
-        named = [SPLITS[word] for _, words in known for word in words if word in SPLITS]
-        splits.append(named[0] if named else "")
-        # A set that was unpacked into a folder of its own name may lie in it twice.
-        parts.append(
-            [STUDY_OF.sub("", name) for name, words in known if not words and name != folder.name]
-        )
+        known = [odd.get((level, name)) or (words := _words(name), "" if words else name)
+                 for level, name in enumerate(file.parts[:-1])
+                 if not _is_again_in(folder, file.parts[: level + 1], folders)]  # fmt: skip
+        said = [SPLITS[word] for words, _ in known for word in words if word in SPLITS]
+        splits.append(said[0] if said else "")
+        parts.append([STUDY_OF.sub("", name) for _, name in known if name])
     # What lies beside the folders, such as a licence, tells nothing of them.
     inside = [each for each in parts if each]
     # A folder around everything is no class, unless there is nothing else.
-    while inside and min(map(len, inside)) > 1 and len({each[0] for each in inside}) == 1:
+    while max(map(len, inside), default=0) > 1 and len({each[0] for each in inside}) == 1:
         parts = [each[1:] for each in parts]
-        inside = [each[1:] for each in inside]
-    level = _level_of_classes(inside)
+        inside = [each[1:] for each in inside if len(each) > 1]
+    level = _level_of_classes(inside, named)
     parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
     rows = pd.DataFrame({"file": [file.as_posix() for file in files]})
     rows["labels"], rows["split"] = [frozenset(each[:1]) for each in parts], splits
@@ -176,10 +206,17 @@ def rows_of_folders(folder, files):
     return rows, notes
 
 
-def _beside_splits(files):
-    """Folders beside those of splits that divide into the same: (level, name) to a word of theirs.
+def _is_again_in(folder, place, folders):
+    """Whether a folder in one of the same name only holds what was unpacked there; else it may be a
+    class, as in COVID/COVID and COVID/normal."""
+    beside = folders[place[:-1]]
+    same = place[-1] == (folder.name, *place)[-2]
+    return same and (len(beside) == 1 or bool(beside & folders.get(place, set())))
 
-    Such as external_test beside train and val; "all" where no word says which split.
+
+def _beside_splits(files):
+    """Folders beside those of splits that divide into the same, from (level, name) to a word of
+    theirs, "all" where none says which split, and "". Such as external_test beside train and val.
     """
     found = {}
     for level in range(max((len(file.parts) - 1 for file in files), default=0)):
@@ -192,16 +229,35 @@ def _beside_splits(files):
         for name in below:
             if not _words(name) and below[name] <= inside and len(inside) <= 20:
                 words = re.findall("[a-z]+", name.lower())
-                found[level, name] = [word for word in words if word in SPLITS] or ["all"]
+                found[level, name] = [word for word in words if word in SPLITS] or ["all"], ""
     return found
 
 
-def _level_of_classes(parts):
-    """Which level of folders are classes: 0, unless they are below people or, of all, say so."""
+def _splits_of_each(files):
+    """Folders whose names differ but in the split, such as hand_train and hand_test: from (level,
+    name) to its word, and the name without it."""
+    found = {}
+    for level, name in {place for file in files for place in enumerate(file.parts[:-1])}:
+        words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
+        said = [w for word in words if (w := word.lower().removesuffix("set")) in SPLITS]
+        rest = " ".join(w for w in words if w.lower().removesuffix("set") not in SPLITS)
+        if len(said) == 1:
+            found.setdefault((level, rest), {})[name] = said
+    return {
+        (level, name): (said, rest)
+        for (level, rest), names in found.items()
+        if len({SPLITS[said] for [said] in names.values()}) > 1
+        for name, said in names.items()
+    }
+
+
+def _level_of_classes(parts, named):
+    """Which level of folders are classes: 0, unless they are below people or, of all, say so, or
+    one of them is named."""
     depth = min(map(len, parts), default=0)
     levels = [{each[level] for each in parts} for level in range(depth)]
     for level, names in enumerate(levels):
-        if len(names) == 2 and sum(map(is_negative, names)) == 1:
+        if named in names or len(names) == 2 and sum(map(is_negative, names)) == 1:
             return level
     if depth < 2:
         return 0
@@ -242,6 +298,12 @@ def _level_of_people(below):
             return None, [f"sub-folders of many images are taken for sites, not people: {names}"]
         return level, []
     return None, []
+
+
+def people_of_folders(files):
+    """The name of the last folder of each file that is one of a person, or ""."""
+    people = [[n for n in file.split("/")[:-1] if PERSON.fullmatch(n)] for file in files]
+    return [found[-1] if found else "" for found in people]
 
 
 def by_pattern(folder, files, what, pattern):

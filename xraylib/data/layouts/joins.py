@@ -1,13 +1,12 @@
 """Several tables: of files, of what they show, of splits."""
 
 import itertools
-import re
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 
-from xraylib.data.layouts.folders import SPLITS, few, visible
+from xraylib.data.layouts.folders import SPLITS, few, lists_of_splits
 from xraylib.data.layouts.tables import (
     column_of_files,
     column_of_splits,
@@ -84,7 +83,7 @@ def rows_of_joined(folder, named, others, files, columns):
     return read
 
 
-def with_splits(folder, rows, tables, files):
+def with_splits(folder, rows, tables, files, beside):
     """The rows with the splits that a table of its own, or lists, have of all these files, if they
     have none; notes."""
     if (rows.split != "").any():
@@ -101,20 +100,18 @@ def with_splits(folder, rows, tables, files):
         if (of.map(len) == 1).all():
             note = f"splits are in {split.name!r} of the table {name}"
             return rows.assign(split=[*itertools.chain(*of)]), [note]
-    return _split_by_lists(folder, rows, places)
+    return _split_by_lists(folder, rows, places, beside)
 
 
-def _split_by_lists(folder, rows, places):
+def _split_by_lists(folder, rows, places, beside):
     """The same of lists of files by the name of their split, such as train_val_list.txt."""
     of, lists = {}, []
-    for path in visible(folder):
-        words = [word for word in re.findall("[a-z]+", path.stem.lower()) if word in SPLITS]
-        if path.suffix.lower() == ".txt" and words:
-            lines = pd.Series(path.read_text("utf-8", "replace").splitlines(), dtype=str)
-            there = files_of(lines, places).dropna()
-            lists += [path.name] * bool(len(there))
-            for file in there:
-                of.setdefault(file, set()).add(SPLITS[words[0]])
+    for path, word in lists_of_splits(beside).items():
+        text = (folder / path).read_text("utf-8", "replace")
+        there = files_of(pd.Series(text.splitlines(), dtype=str), places).dropna()
+        lists += [path.as_posix()] * bool(len(there))
+        for file in there:
+            of.setdefault(file, set()).add(SPLITS[word])
     if "train" not in set().union(*of.values()) or {len(of.get(f, ())) for f in rows.file} != {1}:
         return rows, []
     split = [*itertools.chain(*(of[file] for file in rows.file))]

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from xraylib.data.layouts.cells import read_csv, stated
-from xraylib.data.layouts.folders import PERSON, SPLITS, TABLES, few, rows_of_folders, visible
+from xraylib.data.layouts.folders import (
+    SPLITS,
+    TABLES,
+    few,
+    lists_of_splits,
+    nearest,
+    people_of_folders,
+    rows_of_folders,
+)
 from xraylib.data.manifest import DatasetError
 
 # Headers as the publishers of large sets write them, in small letters without signs.
@@ -27,18 +35,16 @@ def plain_header(header):
     return re.sub(r"[\W_]+", " ", str(header).lower()).strip()
 
 
-def read_tables(folder, files, table):
-    """DataFrames of str by name, and notes: the table, or all in the folder. Those of equal columns
-    are one table, unless they speak of the same files, or one says the same of all of them."""
+def read_tables(folder, files, beside, table):
+    """DataFrames of str by name, and notes: the table, or all beside the films. Those of equal
+    columns are one table, unless they speak of the same files, or one says the same of all."""
+    paths = [*nearest(beside, *TABLES), *lists_of_splits(beside)]
     if table is not None:
-        paths = [Path(table).expanduser()]
-        if not paths[0].is_file():
-            paths = [folder / table]
-    else:
-        paths = [path for path in visible(folder) if path.name.lower().endswith(TABLES)]
-    found, places, notes = {}, places_of(files), []
+        path = Path(table).expanduser()
+        paths = [path.resolve() if path.is_file() else folder / table]
+    found, places, poured = {}, places_of(files), {}
     folders = {part for file in files for part in file.parts[:-1]}
-    for path in paths:
+    for path in (folder / path for path in paths):
         try:
             each = read_csv(path)
             if _is_line(each, places, folders):
@@ -49,16 +55,26 @@ def read_tables(folder, files, table):
             if table is None:
                 continue
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
+        if table is None and path.suffix.lower() == ".txt" and not _is_table(each, places):
+            continue
         counted = list(map(str, range(len(each))))  # as pandas numbers lines
         each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
         alike = (n for n, there in found.items() if set(there) == set(each))
         name = next((n for n in alike if _go_together(found[n], each, places)), None)
+        known = path.relative_to(folder) if path.is_relative_to(folder) else path
         if name is None:
-            found[path.name] = each
+            found[known.as_posix()] = each
             continue
         found[name] = pd.concat([found[name], each], ignore_index=True)
-        notes.append(f"the tables {name} and {path.name} have equal columns: they are read as one")
-    return found, notes
+        poured.setdefault(name, [name]).append(known.as_posix())
+    return found, [f"the tables {' and '.join(each) if len(each) == 2 else few(each)} have equal "
+                   "columns: they are read as one" for each in poured.values()]  # fmt: skip
+
+
+def _is_table(text, places):
+    """Whether a text is a table of films: has columns, one of which names them."""
+    named = column_of_files(text, places, text)[1]
+    return len(text.columns) > 1 and named.notna().mean() > 0.5
 
 
 def _go_together(table, more, places):
@@ -162,23 +178,21 @@ def _by_table(folder, table, files, columns):
         by_folder, _ = rows_of_folders(folder, files)
         rows["split"] = rows.file.map(by_folder.set_index("file").split)
     if not who:
-        people = [[n for n in f.split("/")[:-1] if PERSON.fullmatch(n)] for f in rows.file]
-        rows["person"] = [found[-1] if found else "" for found in people]
+        rows["person"] = people_of_folders(rows.file)
     people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
     notes = [f"{of} in {name!r}, {what}, people {people}"]
     if not rows.person.any():
-        key = plain_header(columns.get("together", ""))
+        key = name if of == "folders" else columns.get("together")
+        together = rows.file.map(dict(zip(file, table[key], strict=True))) if key else rows.person
         # An examination has some films, and all of one person; what has more is no examination.
-        if key in rows and rows[key].value_counts().median() <= 6:
-            rows["person"] = rows[key]
-            notes.append(f"people are unknown: the films of one {columns['together']!r} are kept "
-                         "together, as if it were a person")  # fmt: skip
+        if key and together.value_counts().median() <= 6:
+            rows["person"] = together
+            notes.append(f"people are unknown: the films of one {key!r} are kept together, as if "
+                         "it were a person")  # fmt: skip
     if split is not None:
         notes.append(f"splits are in {split.name!r}")
     if len(absent := table[name][file.isna()]):
         notes.append(f"{len(absent):,} lines of the table name what is not here: {few(absent)}")
-    if left := sorted({f.as_posix() for f in files} - set(rows.file)):
-        notes.append(f"left out, for the table does not name them: {few(left)}")
     return rows, notes
 
 
