@@ -824,6 +824,43 @@ def test_what_an_archive_has_in_a_folder_of_its_own(tmp_path, nih):
     assert classes(layouts.read(tmp_path, table=table, positive="Mass")[1]) == classes(rows)
 
 
+def test_a_table_names_the_films_beside_it(tmp_path):
+    for split, count in (("train", 8), ("test", 4)):
+        put(tmp_path, *(f"{split}/{k}.png" for k in range(count)))
+        said = ["ill", "normal"] if split == "train" else ["normal", "ill"]
+        lines = [f"{k}.png,{said[k % 2]},{k // 2}" for k in range(count)]
+        (tmp_path / split / "labels.csv").write_text("\n".join(["film,label,Case_ID", *lines]))
+    _, rows, notes = layouts.read(tmp_path)
+    assert rows.label.tolist() == [0, 1] * 2 + [1, 0] * 4 and rows.person.nunique() == 4
+    assert rows.split.value_counts().to_dict() == {"train": 8, "test": 4}
+
+
+def test_two_opinions_of_studies(tmp_path):
+    """MIMIC has the findings of two programs, in tables of equal columns."""
+    put(tmp_path, *(f"p{k // 4}/s{500 + k // 2}/{k:02d}-ab.jpg" for k in range(16)))
+    of = {"subject_id": [k // 2 for k in range(8)], "study_id": range(500, 508)}
+    said = {"chexpert": ["1.0", "0.0", "-1.0", ""] * 2, "negbio": ["1.0", "0.0", "0.0", ""] * 2}
+    tables(tmp_path, **{name: of | {"Edema": each} for name, each in said.items()})
+    with pytest.raises(DatasetError, match="different things of 4 images.*--table FILE.csv"):
+        layouts.read(tmp_path)
+    _, rows, _ = layouts.read(tmp_path, table="chexpert.csv")
+    assert classes(rows) == {"other": 8, "Edema": 4} and rows.person.nunique() == 4
+
+
+@pytest.mark.parametrize(
+    "header", ["Patient No", "patient_number", "participant_id", "PersonID", "Case-ID", "pt_id"]
+)
+def test_headers_of_people_and_numbers_as_a_spreadsheet_writes_them(tmp_path, header):
+    put(tmp_path, *(f"{k}.png" for k in range(8)))
+    lines = [f"{k},0;{k % 2},0;{k // 2},0;{k},5;control" for k in range(8)]
+    text = "\n".join([f"image;target;{header};age;case", *lines, ";;;;", ";;;;"])
+    (tmp_path / "t.csv").write_text(text)
+    _, rows, notes = layouts.read(tmp_path)
+    assert rows.label.tolist() == [0, 1] * 4 and rows.age[1] == "1,5"
+    assert rows.person.tolist() == [str(k // 2) for k in range(8)]
+    assert not any("not here" in note for note in notes)
+
+
 def test_lists_with_labels_are_tables(tmp_path):
     """COVIDx: a list without a header for each split."""
     for name, films in (("train", range(8)), ("test", range(8, 12))):

@@ -158,10 +158,14 @@ def _beside(tables, columns, files):
 def _check_opinions(folder, name, rows, read):
     """Refuse to choose between tables that give the same images the same labels in another way."""
     labels = rows.set_index("file").labels
+
+    def known(labels):
+        return {n for names in labels for n in names if n and not n.endswith(" or not")}
+
     for other, (theirs, _) in read.items():
         theirs = theirs.set_index("file").labels
         common = labels.index.intersection(theirs.index)
-        alike = set().union(*labels) == set().union(*theirs) and len(common) == len(theirs)
+        alike = known(labels) == known(theirs) and len(common) == len(theirs)
         if alike and (labels[common] != theirs[common]).any():
             which = labels[common].ne(theirs[common])
             raise DatasetError(

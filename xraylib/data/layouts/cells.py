@@ -28,7 +28,8 @@ def read_csv(path):
     """
     data = path.read_bytes()
     data = gzip.decompress(data) if path.name.lower().endswith(".gz") else data
-    lines = [line for line in _decoded(data).splitlines(keepends=True) if line.strip()]
+    # Spreadsheets write lines of nothing but delimiters, too.
+    lines = [line for line in _decoded(data).splitlines(keepends=True) if line.strip(" ,;|\t\r\n")]
     sign, title = _delimiter(lines[:20])
     table = pd.read_csv(
         io.StringIO("".join(lines[title:])), dtype=str, keep_default_na=False, sep=sign,
@@ -70,11 +71,8 @@ def _delimiter(lines):
 
 
 def _whole(column):
-    """12.0, as pandas writes 12 in a column with gaps, is 12."""
+    """12.0, as pandas writes 12 in a column with gaps, is 12; and so is 12,0."""
     cells = stated(column)
-    if (
-        cells.str.fullmatch(r"([+-]?\d+(\.0+)?)?").all()
-        and cells.str.contains(".", regex=False).any()
-    ):
-        return cells.str.replace(r"\.0+$", "", regex=True)
+    if cells.str.fullmatch(r"([+-]?\d+(\.0+|,0)?)?").all() and cells.str.contains("[.,]").any():
+        return cells.str.replace(r"\.0+$|,0$", "", regex=True)
     return column

@@ -25,8 +25,10 @@ from xraylib.data.manifest import DatasetError
 # Headers as the publishers of large sets write them, in small letters without signs.
 LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
          "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
-WHO = ("patient id", "patientid", "patient", "subject id", "subjectid", "subject", "person",
-       "case id", "pid", "mrn")  # fmt: skip
+WHO = [who + number
+       for who in ("patient", "subject", "person", "participant", "case", "pt", "p")
+       for number in (" id", "id", "", " no", " nr", " number", "number")
+       if number or len(who) > 4] + ["mrn"]  # fmt: skip
 FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".gif")
 SPLIT = ("split", "dataset split", "subset", "set", "partition")
 
@@ -44,6 +46,7 @@ def read_tables(folder, files, beside, table):
         paths = [path.resolve() if path.is_file() else folder / table]
     found, places, poured = {}, places_of(files), {}
     folders = {part for file in files for part in file.parts[:-1]}
+    named = set(map(str, files))
     for path in (folder / path for path in paths):
         try:
             each = read_csv(path)
@@ -57,11 +60,14 @@ def read_tables(folder, files, beside, table):
             raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
         if table is None and path.suffix.lower() == ".txt" and not _is_table(each, places):
             continue
+        known = path.relative_to(folder) if path.is_relative_to(folder) else path
+        # Beside a table may be films of the same names as in other folders.
+        if here := known.parent.name and f"{known.parent.as_posix()}/":
+            each = each.map(lambda cell, here=here: here + cell if here + cell in named else cell)
         counted = list(map(str, range(len(each))))  # as pandas numbers lines
         each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
         alike = (n for n, there in found.items() if set(there) == set(each))
         name = next((n for n in alike if _go_together(found[n], each, places)), None)
-        known = path.relative_to(folder) if path.is_relative_to(folder) else path
         if name is None:
             found[known.as_posix()] = each
             continue
@@ -80,6 +86,9 @@ def _is_table(text, places):
 def _go_together(table, more, places):
     """Whether two tables of equal columns are parts of one."""
     (column, files), (_, others) = (column_of_files(each, places, table) for each in (table, more))
+    if files.isna().all() and others.isna().all():  # of studies or people, then
+        keys = [c for c in table if table[c].is_unique and more[c].is_unique]
+        return not any(set(table[key]) & set(more[key]) for key in keys)
     if set(files.dropna()) & set(others.dropna()):
         return False  # two opinions, such as of two readers
     # A form to fill in, such as a sample of a submission, has the same value in each line.
