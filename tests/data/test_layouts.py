@@ -245,7 +245,7 @@ def test_nih(nih):
     assert "labels are from the table Data_Entry_2017.csv: files in 'Image Index'" in " ".join(
         notes
     )
-    assert "1 lines of the table name what is not here: 00000099_000.png" in notes
+    assert "1 lines of the table name what is not here, or is here twice: 00000099_000.png" in notes
     _, rows, _ = layouts.read(nih, positive="Mass", negative="No Finding")
     assert classes(rows) == {"Mass": 6, "No Finding": 3}
     _, rows, _ = layouts.read(nih, negative="No Finding")
@@ -338,7 +338,7 @@ def test_mimic(tmp_path):
     }
     assert rows.person.tolist() == ["10000032", "10000032", "10000032", "10000764"]
     assert any("folders in 'study_id'" in note for note in notes)
-    assert "1 lines of the table name what is not here: 59999999" in notes
+    assert "1 lines of the table name what is not here, or is here twice: 59999999" in notes
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -744,7 +744,9 @@ def test_a_film_of_the_same_name_is_another(tmp_path):
     (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(lines))
     _, rows, notes = layouts.read(tmp_path)
     assert rows.label.tolist() == [1, 0, 1, 0]  # study2 of the others is not patient5's
-    assert any("8 lines of the table name what is not here" in note for note in notes)
+    assert any(
+        "8 lines of the table name what is not here, or is here twice" in note for note in notes
+    )
 
 
 def test_splits_in_a_column_of_any_name(tmp_path):
@@ -961,6 +963,46 @@ def test_people_where_names_have_the_labels(tmp_path):
     assert rows.person.tolist() == ["patient0"] * 2 + ["patient1"] * 2 + ["patient2"] * 2
 
 
+def test_one_film_under_two_names_of_classes(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(6)))
+    films = [f"{k}.png" for k in range(6)]
+    said = {"image": [*films, "0.png"], "label": ["ill", "normal"] * 3 + ["normal"]}
+    tables(tmp_path, t=said)
+    for positive in (None, "ill"):
+        _, rows, notes = layouts.read(tmp_path, positive=positive)
+        assert classes(rows) == {"ill": 2, "normal": 3} and "0.png" not in set(rows.file)
+    said["label"][0] = "ill|infiltrate"  # a further finding, however, may stand beside it
+    tables(tmp_path, t={name: each[:6] for name, each in said.items()})
+    assert classes(layouts.read(tmp_path, positive="ill")[1]) == {"ill": 3, "other": 3}
+
+
+def test_where_nothing_is_said_is_not_no_finding(tmp_path):
+    """CheXpert: neither 1 for the finding nor for "No Finding"."""
+    put(tmp_path, *(f"{k}.png" for k in range(6)))
+    finding = {"Edema": ["1", "0", ""] * 2, "No Finding": ["", "", "1"] * 2}
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(6)], **finding})
+    assert classes(layouts.read(tmp_path, positive="Edema")[1]) == {"Edema": 2, "other": 4}
+    _, rows, _ = layouts.read(tmp_path, positive="Edema", negative="No Finding")
+    assert classes(rows) == {"Edema": 2, "No Finding": 2}
+
+
+def test_a_film_that_is_here_twice_is_said_to_be(tmp_path):
+    put(tmp_path, *(f"{folder}/{k}.png" for folder in ("large", "small") for k in range(4)))
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(4)], "label": ["ill", "normal"] * 2})
+    with pytest.raises(DatasetError, match="'0.png', and more than one file here has that name"):
+        layouts.read(tmp_path, table="t.csv")
+    put(tmp_path, "large/4.png", "small/5.png")
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(6)], "label": ["ill", "normal"] * 3})
+    _, rows, notes = layouts.read(tmp_path, table="t.csv")
+    assert len(rows) == 2 and any("not here, or is here twice: 0.png" in note for note in notes)
+
+
+def test_nothing_but_what_is_packed(tmp_path):
+    put(tmp_path, "chestmnist.npz", "films.zip")
+    with pytest.raises(DatasetError, match="found only chestmnist.npz, films.zip; unpack"):
+        layouts.read(tmp_path)
+
+
 def test_a_message_stays_short(tmp_path):
     put(tmp_path, *(f"patient{k:05d}/study1/view1.jpg" for k in range(3000)))
     with pytest.raises(DatasetError, match="look like people, not like classes.*--table") as error:
@@ -1003,6 +1045,21 @@ def test_medmnist(tmp_path):
         DatasetError, match="expected train_images, train_labels and so on, found a"
     ):
         layouts.read(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("words", [["ill", "normal"], [b"ill", b"normal"]])
+def test_arrays_under_names_with_capitals(tmp_path, words):
+    x, y = np.zeros((4, 8, 8), np.uint8), np.array(words * 2)
+    np.savez(tmp_path / "set.npz", X_train=x, y_train=y, X_test=x, Y_test=y)
+    with pytest.raises(DatasetError, match="no --table, --file or --label"):
+        layouts.read(tmp_path / "set.npz", label="x")
+    (tmp_path / "set.npz").rename(tmp_path / "SET.NPZ")
+    _, rows, notes = layouts.read(tmp_path / "SET.NPZ")
+    assert classes(rows) == {"ill": 4, "normal": 4} and set(rows.split) == {"train", "test"}
+    assert any(note.startswith("class 1 is 'ill'") for note in notes)
+    np.savez(tmp_path / "objects.npz", x=x, y=y.astype(object))
+    with pytest.raises(DatasetError, match="save its arrays anew.*as numbers or str"):
+        layouts.read(tmp_path / "objects.npz")
 
 
 def test_arrays_that_changed_are_not_those_unpacked(tmp_path):

@@ -56,7 +56,12 @@ def read(
     """
     path = Path(path).expanduser().resolve()
     folder, notes, places = path, [], {}
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix.lower() == ".npz" and path.is_file():
+        if table is not None or columns or label is not None:
+            raise DatasetError(
+                f"{path}: expected no --table, --file or --label, for the labels are in the file; "
+                "leave them out"
+            )
         folder, rows, notes, places = arrays_in(path)
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
@@ -152,7 +157,10 @@ def _beside(tables, columns, files):
     column = columns.get("file", next(iter(table), None))
     if not len(table) or column not in table:
         return ""
-    return f" ({column!r} says {table[column].iloc[0]!r}, and here is {files[0]})"
+    says = table[column].iloc[0]
+    twice = places_of(files).get(str(says).strip().lower(), "") is None
+    here = "more than one file here has that name" if twice else f"here is {files[0]}"
+    return f" ({column!r} says {says!r}, and {here})"
 
 
 def _check_opinions(folder, name, rows, read):

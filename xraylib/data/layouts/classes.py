@@ -46,10 +46,13 @@ def two_classes(folder, rows, positive, negative):
     has = rows.labels.map(lambda names: positive in names).astype(int)
     out = rows.labels.map(lambda names: not names or f"{positive} or not" in names)
     others = [name for name in counts if name != positive]
+    if negative is None and len(others) == 1 and not any("" in names for names in rows.labels):
+        # The other may stand beside it, unless it says that nothing was found.
+        if is_negative(others[0]) or rows.labels.map(len).max() == 1:
+            [negative] = others
     if negative is None:
-        single = rows.labels.map(len).max() == 1  # else the other may stand beside it
-        negative = others[0] if len(others) == 1 and single else _all_but(positive)
-        if len(others) > 1:
+        negative = _all_but(positive)
+        if others:
             notes.append(
                 f"class 0, {negative!r}, is all that is not {positive!r}: {few(sorted(others))}"
             )

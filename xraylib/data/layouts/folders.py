@@ -98,6 +98,11 @@ def images_in(folder):
                 continue
             file = PurePosixPath(path.relative_to(folder).as_posix())
             (beside if file.suffix.lower() in BESIDE else found).append(file)
+    if not found and beside:
+        raise DatasetError(
+            f"{folder}: expected images, found only {few(sorted(beside))}; unpack what is packed, "
+            "and name an .npz file itself"
+        )
     known = set(found)
     again = [file for file in found if _is_again(folder, file, known)]
     found = sorted(known.difference(again))

@@ -21,39 +21,45 @@ def arrays_in(path):
     is."""
     try:
         arrays = np.load(path, allow_pickle=False)
-        names, rows, places, used = set(arrays.files), [], {}, set()
+        names = {name.lower(): name for name in arrays.files}  # X_train is x_train
+        rows, places, used = [], {}, set()
         for word, split in (SPLITS | {"all": "all", "": ""}).items():
             pairs = [(f"{word}_images", f"{word}_labels"), (f"x_{word}", f"y_{word}")]
             for x, y in pairs if word else [("images", "labels"), ("x", "y")]:
                 if x not in names or y not in names:
                     continue
-                used |= {x, y}
-                for i, found in enumerate(_names(path, y, arrays[y])):
+                used |= {names[x], names[y]}
+                labels = arrays[names[y]]
+                for i, found in enumerate(_names(path, names[y], labels)):
                     file = f"{word or 'all'}/{i:06d}.png"
-                    places[file] = x, i, len(arrays[y])
+                    places[file] = names[x], i, len(labels)
                     rows.append((file, found, split.replace("all", "")))
     except DatasetError:
         raise
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: expected an .npz file ({error}); fetch it again") from error
+        raise DatasetError(
+            f"{path}: expected an .npz file ({error}); fetch it again, or save its arrays anew, "
+            "of pictures as uint8, of labels as numbers or str"
+        ) from error
     if not rows:
-        known = few(sorted(names), 10)
+        known = few(sorted(arrays.files), 10)
         raise DatasetError(f"{path}: expected train_images, train_labels and so on, found {known}")
     rows = pd.DataFrame(rows, columns=["file", "labels", "split"]).assign(person="")
-    notes = [f"left out, neither images nor labels: {few(sorted(names - used))}"] * (names != used)
+    notes = [f"left out, neither images nor labels: {few(sorted({*arrays.files} - used))}"]
+    notes *= {*arrays.files} != used
     return path.with_suffix(""), rows, notes, places
 
 
 def _names(path, key, labels):
     """The names of each image's labels, frozensets; of several columns the numbers of those that
     are 1, and of uncertain ones, -1 or NaN, as tables have them."""
-    if labels.ndim == 0 or labels.dtype.kind not in "buifU":
+    if labels.ndim == 0 or labels.dtype.kind not in "buifUS":
         raise DatasetError(
             f"{path}: {key}: expected numbers or names, one line an image, got {labels.dtype} "
             f"{labels.shape}"
         )
     labels = labels.reshape(len(labels), math.prod(labels.shape[1:]))
-    if labels.dtype.kind != "U":
+    if labels.dtype.kind not in "US":
         numbers = labels.astype(float)
         whole = np.isnan(numbers) | (numbers == np.round(numbers))
         if not whole.all() or labels.shape[1] > 1 and (np.abs(np.nan_to_num(numbers)) > 1).any():
@@ -67,7 +73,7 @@ def _names(path, key, labels):
                 for one, perhaps in zip(sure, doubt, strict=True)
             ]  # fmt: skip
         labels = [["" if np.isnan(x) else str(int(x)) for x in row] for row in numbers]
-    return [frozenset(name for name in row if name) for row in labels]
+    return [frozenset(str(name) for name in row if name) for row in np.asarray(labels, str)]
 
 
 def unpack(path, folder, files, places):

@@ -57,7 +57,9 @@ def read_tables(folder, files, beside, table):
         except (OSError, ValueError, csv.Error) as error:
             if table is None:
                 continue
-            raise DatasetError(f"{path}: expected a CSV table ({error}); check it") from error
+            raise DatasetError(
+                f"{path}: expected a CSV table ({error}); check the path, or save it as CSV"
+            ) from error
         if table is None and path.suffix.lower() == ".txt" and not _is_table(each, places):
             continue
         known = path.relative_to(folder) if path.is_relative_to(folder) else path
@@ -201,7 +203,10 @@ def _by_table(folder, table, files, columns):
     if split is not None:
         notes.append(f"splits are in {split.name!r}")
     if len(absent := table[name][file.isna()]):
-        notes.append(f"{len(absent):,} lines of the table name what is not here: {few(absent)}")
+        notes.append(
+            f"{len(absent):,} lines of the table name what is not here, or is here twice: "
+            f"{few(absent)}"
+        )
     return rows, notes
 
 
