@@ -997,6 +997,29 @@ def test_a_film_that_is_here_twice_is_said_to_be(tmp_path):
     assert len(rows) == 2 and any("not here, or is here twice: 0.png" in note for note in notes)
 
 
+@pytest.mark.parametrize("words", [("Training set", "Test set"), ("train_data", "TESTSET ")])
+@pytest.mark.parametrize("header", ["Split", "use"])
+def test_splits_in_more_than_a_word(tmp_path, words, header):
+    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    columns = {"image": [f"{k}.webp" for k in range(4)], "label": [1, 0] * 2}
+    tables(tmp_path, t=columns | {header: [words[0]] * 2 + [words[1]] * 2})
+    assert layouts.read(tmp_path)[1].split.tolist() == ["train", "train", "test", "test"]
+
+
+def test_what_is_wrong_with_the_only_table_is_said(tmp_path):
+    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    (tmp_path / "t.csv").write_text("image,label\n0.png,ill\n1.png,a,b\n")
+    for columns in ({}, {"file": "image", "label": "label"}):
+        with pytest.raises(DatasetError, match="t.csv: expected a CSV table .*line 3.*save it"):
+            layouts.read(tmp_path, columns=columns)
+    for label, found in (("", "none"), ("ill", "ill")):
+        (tmp_path / "t.csv").write_text(f"image,label\n0.png,{label}\n1.png,{label}\n")
+        with pytest.raises(DatasetError, match=rf"two classes, found {found}.*--label COLUMN"):
+            layouts.read(tmp_path)
+    (tmp_path / "t.csv").write_text("sep=;\nimage;label;x\n0.png;ill;,\n1.png;normal;,\n")
+    assert classes(layouts.read(tmp_path)[1]) == {"ill": 1, "normal": 1}
+
+
 def test_nothing_but_what_is_packed(tmp_path):
     put(tmp_path, "chestmnist.npz", "films.zip")
     with pytest.raises(DatasetError, match="found only chestmnist.npz, films.zip; unpack"):

@@ -10,10 +10,12 @@ import pandas as pd
 
 from xraylib.data.layouts.classes import two_classes
 from xraylib.data.layouts.folders import (
+    TABLES,
     by_pattern,
     few,
     images_in,
     is_negative,
+    nearest,
     no_classes,
     people_of_folders,
     rows_of_folders,
@@ -105,6 +107,9 @@ def _understood(folder, files, beside, table, columns, named, label):
             rows, said = _of_tables(folder, read, named, files)
             rows, splits = with_splits(folder, rows, tables | all_tables, files, beside)
             return rows, [*said, *poured, *splits]
+        if not tables and (asked or len(names) < 2):
+            for path in nearest(beside, *TABLES):  # what is wrong with it
+                read_tables(folder, files, beside, folder / path)
         if asked:
             raise _no_table_fits(folder, tables, files, columns)
         no_classes(folder, files, names, tables)

@@ -30,6 +30,7 @@ def read_csv(path):
     data = gzip.decompress(data) if path.name.lower().endswith(".gz") else data
     # Spreadsheets write lines of nothing but delimiters, too.
     lines = [line for line in _decoded(data).splitlines(keepends=True) if line.strip(" ,;|\t\r\n")]
+    lines = lines[re.match("[\"']?sep=", lines[0]) is not None :] if lines else lines  # Excel's
     sign, title = _delimiter(lines[:20])
     table = pd.read_csv(
         io.StringIO("".join(lines[title:])), dtype=str, keep_default_na=False, sep=sign,

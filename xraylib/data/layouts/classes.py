@@ -81,7 +81,13 @@ def _all_but(name):
 
 def _positive(folder, names, known, negative):
     """Which of two names is looked for."""
-    if len(names) != 2:
+    if len(names) < 2:
+        raise DatasetError(
+            f"{folder}: expected two classes, found {few(known) or 'none'}; say where others are, "
+            "in another column, --file COLUMN --label COLUMN, or in names, --label REGEX, or add "
+            "their images"
+        )
+    if len(names) > 2:
         raise DatasetError(
             f"{folder}: expected two classes, found {len(names)}: {few(known)}; add --positive "
             "NAME for one against all others, --negative NAME for all others against one, or both"

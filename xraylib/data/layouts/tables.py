@@ -29,7 +29,8 @@ WHO = [who + number
        for who in ("patient", "subject", "person", "participant", "case", "pt", "p")
        for number in (" id", "id", "", " no", " nr", " number", "number")
        if number or len(who) > 4] + ["mrn"]  # fmt: skip
-FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".gif")
+FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".gif", ".webp",
+           ".jp2")  # fmt: skip
 SPLIT = ("split", "dataset split", "subset", "set", "partition")
 
 
@@ -58,7 +59,8 @@ def read_tables(folder, files, beside, table):
             if table is None:
                 continue
             raise DatasetError(
-                f"{path}: expected a CSV table ({error}); check the path, or save it as CSV"
+                f"{path}: expected a CSV table ({str(error).strip()}); check the path, or save it "
+                "as CSV"
             ) from error
         if table is None and path.suffix.lower() == ".txt" and not _is_table(each, places):
             continue
@@ -242,13 +244,15 @@ def column_of_splits(folder, table):
     """A column with a word for each line, train, val or test as manifests have them; or None."""
     plain = {plain_header(header): header for header in table}
     named = [plain[header] for header in SPLIT if header in plain]
+
+    def known(cell):  # "Training set" and "test_data", too
+        return SPLITS.get(re.sub(r"[\W_]*(set|data)?\s*$", "", cell.strip().lower()))
+
     # Under whatever name, a column of nothing but such words.
-    others = [
-        c for c in table if c not in named and set(table[c].str.strip().str.lower()) <= {*SPLITS}
-    ]
+    others = [c for c in table if c not in named and all(map(known, table[c].unique()))]
     for name in named + others:
         values = table[name].str.strip()
-        found = values.str.lower().map(SPLITS)
+        found = values.map({value: known(value) for value in values.unique()})
         if (found == "train").any():
             if strange := Counter(values[found.isna()]):
                 what = few(f"{value!r} ({count:,})" for value, count in strange.most_common())
