@@ -89,6 +89,8 @@ def test_stems_are_proposed_where_files_share_them(names, count):
 @pytest.mark.parametrize(
     "files, person, site",
     [
+        (("p1x/PA/1.png", "p1x/L/1.png", "p2x/PA/1.png", "p2x/L/1.png", "q/PA/1.png", "q/L/1.png"),
+         "p1x", None),
         (("patient1/x.png", "patient2/y.png"), "patient1", None),
         (("patient1/study1/x.png", "patient2/study1/x.png"), "patient1", None),
         (("patient1/2019-03-01/x.png", "patient2/2020-03-01/x.png"), "patient1", None),
@@ -995,6 +997,40 @@ def test_a_film_that_is_here_twice_is_said_to_be(tmp_path):
     tables(tmp_path, t={"image": [f"{k}.png" for k in range(6)], "label": ["ill", "normal"] * 3})
     _, rows, notes = layouts.read(tmp_path, table="t.csv")
     assert len(rows) == 2 and any("not here, or is here twice: 0.png" in note for note in notes)
+
+
+def test_a_table_for_each_split(tmp_path):
+    put(tmp_path, *(f"images/{k}.png" for k in range(12)))
+    for name, films in (("train", range(6)), ("val", range(6, 9)), ("test", range(9, 12))):
+        labels = [("ill", "normal")[k % 2] for k in films]
+        tables(tmp_path, **{name: {"image": [f"{k}.png" for k in films], "label": labels}})
+    _, rows, notes = layouts.read(tmp_path)
+    assert rows.split.value_counts().to_dict() == {"train": 6, "val": 3, "test": 3}
+    assert "splits are in the lists test.csv, train.csv, val.csv" in notes
+    for name in ("val", "test"):
+        (tmp_path / f"{name}.csv").unlink()
+    assert set(layouts.read(tmp_path)[1].split) == {""}
+
+
+def test_people_and_splits_that_folders_do_not_tell(tmp_path):
+    films = [f"{name}/{name}{k}.png" for name in ("ill", "normal") for k in range(4)]
+    put(tmp_path, *films)
+    tables(tmp_path, people={"image": films, "Patient ID": [k // 2 for k in range(8)]})
+    for name, ends in (("train", "01"), ("test", "23")):
+        (tmp_path / f"{name}.txt").write_text("\n".join(f for f in films if f[-5] in ends))
+    _, rows, notes = layouts.read(tmp_path)
+    assert classes(rows) == {"ill": 4, "normal": 4}
+    assert rows.person.tolist() == [str(k // 2) for k in range(8)]
+    assert rows.split.tolist() == ["train", "train", "test", "test"] * 2
+    assert "people are in 'Patient ID' of the table people.csv" in notes
+
+
+def test_sites_above_more_than_two_classes(tmp_path):
+    put(tmp_path, *(f"{site}/{name}/{k}.png" for k in range(12)
+                    for site, others in (("Bern", ("TB",)), ("Ulm", ("flu",)))
+                    for name in ("normal", *others)))  # fmt: skip
+    with pytest.raises(DatasetError, match=r"found 3: normal \(24\), TB \(12\), flu \(12\)"):
+        layouts.read(tmp_path)
 
 
 @pytest.mark.parametrize("words", [("Training set", "Test set"), ("train_data", "TESTSET ")])

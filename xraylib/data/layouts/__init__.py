@@ -21,7 +21,7 @@ from xraylib.data.layouts.folders import (
     rows_of_folders,
     without,
 )
-from xraylib.data.layouts.joins import naming_files, rows_of_joined, with_splits
+from xraylib.data.layouts.joins import naming_files, rows_of_joined, with_people, with_splits
 from xraylib.data.layouts.npz import arrays_in, unpack
 from xraylib.data.layouts.tables import places_of, read_tables, rows_of_tables
 from xraylib.data.manifest import DatasetError
@@ -115,7 +115,10 @@ def _understood(folder, files, beside, table, columns, named, label):
         no_classes(folder, files, names, tables)
     notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
     nowhere = by_folder.labels.map(len) == 0
-    return without(by_folder, nowhere, "they are in no class's folder", notes)
+    rows, notes = without(by_folder, nowhere, "they are in no class's folder", notes)
+    rows, people = with_people(rows, tables, files)
+    rows, splits = with_splits(folder, rows, tables, files, beside)
+    return rows, [*notes, *people, *splits]
 
 
 def _of_tables(folder, read, named, files):

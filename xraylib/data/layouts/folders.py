@@ -71,9 +71,10 @@ def nearest(beside, *ends):
 
 
 def lists_of_splits(beside):
-    """Likewise texts by the name of a split, such as train_val_list.txt: from path to its word."""
+    """Likewise texts and tables by the name of a split, such as train_val_list.txt: from path to
+    its word."""
     words = {f: [w for w in re.findall("[a-z]+", f.stem.lower()) if w in SPLITS] for f in beside}
-    return {file: words[file][0] for file in nearest(filter(words.get, beside), ".txt")}
+    return {file: words[file][0] for file in nearest(filter(words.get, beside), ".txt", *TABLES)}
 
 
 def images_in(folder):
@@ -261,9 +262,11 @@ def _level_of_classes(parts, named):
     one of them is named."""
     depth = min(map(len, parts), default=0)
     levels = [{each[level] for each in parts} for level in range(depth)]
-    for level, names in enumerate(levels):
-        if named in names or len(names) == 2 and sum(map(is_negative, names)) == 1:
-            return level
+    for most in (2, 20):  # of more than two, 0 may be a number among others
+        for level, names in enumerate(levels):
+            negative = [n for n in names if is_negative(n) and (most == 2 or not n.isdigit())]
+            if named in names or 2 <= len(names) <= most and len(negative) == 1:
+                return level
     if depth < 2:
         return 0
     people = np.mean([bool(PERSON.fullmatch(name)) or name.isdigit() for name in levels[0]]) > 0.5
@@ -296,7 +299,8 @@ def _level_of_people(below):
             return level, []
     for level, here in enumerate(levels):
         deeper = levels[level + 1] if level + 1 < len(levels) else Counter()
-        if deeper.total() > here.total() / 2 and len(deeper) >= 2 * len(here):
+        names = {folder[-1] for folder in deeper}  # few and the same where they are views of people
+        if deeper.total() > here.total() / 2 and len(deeper) >= 2 * len(here) <= 2 * len(names):
             continue
         if len(here) < 10 and here.total() > 20 * len(here):
             names = few(sorted({folder[-1] for folder in here}))

@@ -6,13 +6,16 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from xraylib.data.layouts.cells import stated
 from xraylib.data.layouts.folders import SPLITS, few, lists_of_splits
 from xraylib.data.layouts.tables import (
     column_of_files,
+    column_of_people,
     column_of_splits,
     files_of,
     places_of,
     plain_header,
+    read_tables,
     rows_of_tables,
 )
 from xraylib.data.manifest import DatasetError
@@ -83,6 +86,17 @@ def rows_of_joined(folder, named, others, files, columns):
     return read
 
 
+def with_people(rows, tables, files):
+    """The rows with the people that a table has of all these files, if they have none; notes."""
+    places = places_of(files)
+    for name, table in naming_files(tables, places).items():
+        who, file = column_of_people(table), column_of_files(table, places, table)[1]
+        if who and set(rows.file) <= set(file) and (rows.person == "").all():
+            people = stated(table[who]).groupby(file).first()[rows.file]
+            return rows.assign(person=[*people]), [f"people are in {who!r} of the table {name}"]
+    return rows, []
+
+
 def with_splits(folder, rows, tables, files, beside):
     """The rows with the splits that a table of its own, or lists, have of all these files, if they
     have none; notes."""
@@ -100,22 +114,25 @@ def with_splits(folder, rows, tables, files, beside):
         if (of.map(len) == 1).all():
             note = f"splits are in {split.name!r} of the table {name}"
             return rows.assign(split=[*itertools.chain(*of)]), [note]
-    return _split_by_lists(folder, rows, places, beside)
+    return _split_by_lists(folder, rows, files, places, beside)
 
 
-def _split_by_lists(folder, rows, places, beside):
+def _split_by_lists(folder, rows, files, places, beside):
     """The same of lists of files by the name of their split, such as train_val_list.txt."""
     of, lists = {}, []
     for path, word in lists_of_splits(beside).items():
         text = (folder / path).read_text("utf-8", "replace")
         there = files_of(pd.Series(text.splitlines(), dtype=str), places).dropna()
+        if not len(there):  # no list but a table
+            for table in read_tables(folder, files, beside, folder / path)[0].values():
+                there = column_of_files(table, places, table)[1].dropna()
         lists += [path.as_posix()] * bool(len(there))
         for file in there:
             of.setdefault(file, set()).add(SPLITS[word])
-    if "train" not in set().union(*of.values()) or {len(of.get(f, ())) for f in rows.file} != {1}:
+    said = [of.get(file, set()) for file in rows.file]
+    if {len(each) for each in said} != {1} or not {"train"} < set().union(*said):
         return rows, []
-    split = [*itertools.chain(*(of[file] for file in rows.file))]
-    return rows.assign(split=split), [f"splits are in the lists {few(lists)}"]
+    return rows.assign(split=[*itertools.chain(*said)]), [f"splits are in the lists {few(lists)}"]
 
 
 def _lines(numbers, of):

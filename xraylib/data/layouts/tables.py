@@ -41,7 +41,8 @@ def plain_header(header):
 def read_tables(folder, files, beside, table):
     """DataFrames of str by name, and notes: the table, or all beside the films. Those of equal
     columns are one table, unless they speak of the same files, or one says the same of all."""
-    paths = [*nearest(beside, *TABLES), *lists_of_splits(beside)]
+    texts = [path for path in lists_of_splits(beside) if path.suffix.lower() == ".txt"]
+    paths = [*nearest(beside, *TABLES), *texts]
     if table is not None:
         path = Path(table).expanduser()
         paths = [path.resolve() if path.is_file() else folder / table]
@@ -157,7 +158,7 @@ def _by_table(folder, table, files, columns):
         (plain[n] for n in LABEL
          if n in plain and plain[n] != name and not _is_prose(table[plain[n]])), None
     )  # fmt: skip
-    who = columns.get("person") or next((plain[n] for n in WHO if n in plain), None)
+    who = columns.get("person") or column_of_people(table)
     findings = [] if label else [c for c in table if c not in (name, who) and _is_finding(table[c])]
     if not label and not findings:
         return None
@@ -238,6 +239,12 @@ def _of_folders(table, files, candidates):
 # What a manifest says under these names is understood or measured, not copied.
 _OURS = {"file", "label", "labels", "class", "split", "group", "person", "patient", "sha256",
          "width", "height", "bytes", "format", "bits", "doubt"}  # fmt: skip
+
+
+def column_of_people(table):
+    """The first column by one of the names of people, or None."""
+    plain = {plain_header(header): header for header in table}
+    return next((plain[name] for name in WHO if name in plain), None)
 
 
 def column_of_splits(folder, table):
