@@ -155,6 +155,22 @@ def test_16_bit_colour_is_turned_as_exif_says(tmp_path):
     np.testing.assert_array_equal(read(path), np.rot90(read(save(DEEP, tmp_path / "g.png")), 3))
 
 
+def test_16_bit_colour_in_planes_is_refused(tmp_path):
+    """What is installed reads such a TIFF as noise."""
+    tags = {256: 64, 257: 64, 258: 16, 262: 2, 273: 8, 277: 3, 278: 64, 279: 8192, 284: 2}
+    tables, entries = 8 + 3 * 8192 + 2 + 12 * len(tags) + 4, b""
+    for tag, value in tags.items():
+        several = {258: 0, 273: 6, 279: 18}.get(tag)  # one a plane: where they stand in the tables
+        count, value = (1, value) if several is None else (3, tables + several)
+        entries += struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, count, value)
+    after = struct.pack("<3H6I", *[16] * 3, *[8, 8 + 8192, 8 + 2 * 8192], *[8192] * 3)
+    head = struct.pack("<2sHI", b"II", 42, 8 + 3 * 8192)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4) + after
+    (tmp_path / "x.tif").write_bytes(head + 3 * DEEP.astype("<u2").tobytes() + directory)
+    with pytest.raises(ImageError, match="16 bits in planes.*convert it"):
+        read(tmp_path / "x.tif")
+
+
 @pytest.mark.parametrize("value", [65535, 40000])
 def test_a_burnt_in_marker_does_not_squeeze_the_film(tmp_path, value):
     marked = DEEP.copy()
@@ -390,6 +406,27 @@ def test_dicom_is_known_by_its_magic(dicom, tmp_path):
     np.testing.assert_array_equal(read(dicom(RAMP, name="IM0001")), expected)
 
 
+def test_a_png_called_dcm_is_read(tmp_path):
+    save(COLOUR, tmp_path / "x.png").rename(tmp_path / "x.dcm")
+    np.testing.assert_array_equal(read(tmp_path / "x.dcm"), COLOUR)
+    (tmp_path / "x.dcm").write_bytes(b"<html><body>404</body></html>" * 9)
+    with pytest.raises(ImageError, match="x.dcm.*found something else"):
+        read(tmp_path / "x.dcm")
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1"])
+def test_dicom_table_instead_of_a_window(dicom, kind, bits):
+    pydicom = pytest.importorskip("pydicom")
+    table = pydicom.Dataset()
+    table.add_new((0x0028, 0x3002), "US", [4096, 0, bits])
+    curve = np.round((np.arange(4096) / 4095) ** 2 * (2**bits - 1)).astype(int)
+    table.add_new((0x0028, 0x3006), "US", curve.tolist())
+    image = read(dicom(RAMP, kind, VOILUTSequence=[table]))
+    shown = np.round(curve[RAMP] / (2**bits - 1) * 255).astype(int)
+    np.testing.assert_array_equal(image[..., 0], shown if kind[-1] == "2" else 255 - shown)
+
+
 def bundled(name):
     pytest.importorskip("pydicom")
     from pydicom.data import get_testdata_file
@@ -415,10 +452,46 @@ def test_dicom_palette():
     np.testing.assert_allclose(read(path), expected, atol=0.51)
 
 
-@pytest.mark.parametrize("name", ["test-SR.dcm", "MR_truncated.dcm", "rtplan.dcm", "no_meta.dcm"])
-def test_dicom_without_an_image_or_damaged(name):
-    with pytest.raises(ImageError, match=name):
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        ("test-SR.dcm", "DICOM without one"),
+        ("rtplan.dcm", "DICOM without one"),
+        ("no_meta.dcm", "something else"),
+        ("MR_truncated.dcm", "damaged"),
+    ],
+)
+def test_dicom_without_an_image_or_damaged(name, found):
+    with pytest.raises(ImageError, match=f"{name}.*{found}"):
         read(bundled(name))
+
+
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm", "MR_small.dcm"])
+def test_dicom_cut_off_is_to_be_fetched_again(tmp_path, name):
+    data = Path(bundled(name)).read_bytes()
+    for share in (0.1, 0.3, 0.6, 0.9):
+        (tmp_path / "x.dcm").write_bytes(data[: int(share * len(data))])
+        with pytest.raises(ImageError, match="x.dcm.*fetch it again"):
+            read(tmp_path / "x.dcm")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PhotometricInterpretation": "MONOCHROME2"},
+        {"PhotometricInterpretation": None, "PlanarConfiguration": None},
+        {"SamplesPerPixel": None},
+    ],
+)
+def test_dicom_colour_whose_header_says_something_else(dicom, tags):
+    import pydicom
+
+    data = pydicom.dcmread(path := dicom(RAMP))
+    data.set_pixel_data(COLOUR, "RGB", 8, generate_instance_uid=False)
+    for tag, value in tags.items():
+        setattr(data, tag, value)
+    data.save_as(path)
+    np.testing.assert_array_equal(read(path), COLOUR)
 
 
 @pytest.mark.parametrize(
@@ -427,6 +500,7 @@ def test_dicom_without_an_image_or_damaged(name):
         {"WindowCenter": 100, "WindowWidth": 0},  # not allowed
         {"WindowCenter": 60000, "WindowWidth": 100},  # all would be black
         {"RescaleSlope": 0, "RescaleIntercept": 0},
+        {"RescaleSlope": None, "RescaleIntercept": None},
         {"PhotometricInterpretation": None},
         {"SamplesPerPixel": None, "BitsStored": None, "PixelRepresentation": None},
         {"BitsStored": 8, "HighBit": 7},  # but the pixels have 12

@@ -28,8 +28,8 @@ def read(path):
     """Read an image file as 8-bit RGB.
 
     Pillow reads PNG, JPEG, GIF, BMP, TIFF, WebP and PNM, OpenCV what has 16 bits a channel;
-    pydicom and GDCM, from ``pip install 'pydicom>=3' python-gdcm``, read DICOM (known by ``.dcm``
-    or the magic bytes), compressed or not.
+    pydicom and GDCM, from ``pip install 'pydicom>=3' python-gdcm``, read DICOM (known by its first
+    bytes), compressed or not.
 
     Args:
         path: a local file. Of several frames or pages the first is read.
@@ -71,7 +71,7 @@ def read(path):
         raise
     except UnidentifiedImageError as error:
         expected = f"an image ({', '.join(FORMATS)} or DICOM)"
-        found = "something else; check what the file is"
+        found = "something else, or a rare kind: check what the file is, or convert it to PNG"
         raise ImageError(f"{path}: expected {expected}, found {found}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{path}: {error}; reduce the image first") from error
@@ -85,7 +85,10 @@ def read(path):
 
 def _is_dicom(path):
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
+        head = file.read(132)
+    # Older files have no magic: they begin with a tag of group 8 or 2, and are known by the name.
+    tagged = head[:2] in (b"\x08\0", b"\0\x08", b"\x02\0")
+    return head[128:] == b"DICM" or (tagged and path.suffix.lower() == ".dcm")
 
 
 def _check_size(path, width, height):
@@ -122,7 +125,9 @@ def _pillow(path):
         _check_size(path, *file.size)  # Pillow only warns up to twice its limit
         tags = getattr(file, "tag_v2", {})  # of TIFF: PhotometricInterpretation, "0 is white", and
         inverted, signed = tags.get(262) == 0, tags.get(339) == (2,)  # SampleFormat, with a sign
-        deep = file.mode in ("RGB", "RGBA", "LA") and ";16" in str(file.tile)
+        deep = file.mode in ("RGB", "RGBA", "LA") and _bits(file) > 8
+        if deep and tags.get(284) == 2:  # PlanarConfiguration; Pillow and OpenCV both misread it
+            raise ValueError("colours of 16 bits in planes, one after the other")
         image = ImageOps.exif_transpose(file)
         if deep:  # Pillow has decoded it, so that it is whole, but keeps 8 of the bits
             return _deep_colour(path, file.getexif().get(_ORIENTATION, 1))
@@ -138,6 +143,14 @@ def _pillow(path):
     return np.array(image.convert("RGB"))
 
 
+def _bits(file):
+    """Bits of a channel as it is stored, of a file that Pillow has opened."""
+    if said := getattr(file, "tag_v2", {}).get(258):  # BitsPerSample, of TIFF
+        return max(said)
+    deep = ";16" in str(file.tile) or file.mode.startswith("I;16")
+    return 16 if deep else {"1": 1, "I": 32, "F": 32}.get(file.mode, 8)
+
+
 def header(path):
     """What a file says of itself, besides its picture.
 
@@ -151,9 +164,7 @@ def header(path):
     """
     if not _is_dicom(Path(path)):
         with Image.open(path, formats=FORMATS) as file:
-            deep = {"1": 1, "I": 32, "F": 32}.get(file.mode, 8)
-            deep = 16 if ";16" in str(file.tile) or file.mode.startswith("I;16") else deep
-            return {"format": file.format, "bits": deep}
+            return {"format": file.format, "bits": _bits(file)}
     import pydicom
 
     data = pydicom.dcmread(path, force=True, stop_before_pixels=True)
@@ -185,13 +196,18 @@ def _dicom(path):
         from pydicom import pixels
     except ImportError as error:
         raise ImageError(f"{path}: DICOM needs pydicom: pip install 'pydicom>=3'") from error
-    data = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm")
-    if "Rows" not in data or "Columns" not in data:
-        raise ImageError(f"{path}: expected a DICOM image, found DICOM without one; check the path")
+    data = pydicom.dcmread(path, force=True)
+    if not data:  # pydicom gives up all of a file that ends within an element
+        raise EOFError("unexpected end")
+    if "Rows" not in data or "Columns" not in data or not data.dir("PixelData"):
+        raise ImageError(
+            f"{path}: expected a DICOM image, found DICOM without one; check the path, or fetch it "
+            "again"
+        )
     _check_size(path, data.Columns, data.Rows)
     array = _dicom_pixels(path, data)
     kind = data.PhotometricInterpretation
-    if kind in ("MONOCHROME1", "MONOCHROME2"):
+    if kind in ("MONOCHROME1", "MONOCHROME2") and array.ndim == 2:
         there = ~_padding(array, data)
         grey = np.zeros(array.shape, np.uint8)
         grey[there] = _dicom_grey(array[there], data)
@@ -211,10 +227,12 @@ def _dicom_pixels(path, data):
     from pydicom import pixels, uid
 
     # Headers are not always whole; what they lack follows from the rest, or is nearly always so.
+    colours = str(data.get("PhotometricInterpretation"))[:3] in ("RGB", "YBR")
     for name, value in {
-        "SamplesPerPixel": 1,
+        "SamplesPerPixel": 3 if colours else 1,
+        "PlanarConfiguration": 0,
         "PixelRepresentation": 0,
-        "PhotometricInterpretation": "MONOCHROME2",
+        "PhotometricInterpretation": "RGB" if data.get("SamplesPerPixel") == 3 else "MONOCHROME2",
         "BitsAllocated": 16 if len(data.get("PixelData", "")) > data.Rows * data.Columns else 8,
     }.items():
         if data.get(name) in (None, ""):
@@ -280,14 +298,19 @@ def _dicom_grey(array, data):
     """uint8 (n,), bone bright, of stored values (n,)."""
     from pydicom import pixels
 
-    if data.get("RescaleSlope") == 0:  # which would leave nothing
-        del data.RescaleSlope
+    if data.get("RescaleSlope", 1) in (0, None):  # which would leave nothing
+        data.RescaleSlope = 1
+    if data.get("RescaleIntercept", 0) is None:
+        data.RescaleIntercept = 0
     values = pixels.apply_modality_lut(array, data)
     shown, ends = values, ()
     try:
         if data.get("VOILUTSequence"):
+            size, first, bits = data.VOILUTSequence[0].LUTDescriptor
+            # Of a table of 8 bits pydicom takes the places, too, for numbers of 8 bits.
+            data.VOILUTSequence[0].LUTDescriptor = [size, first, 16]
             shown = pixels.apply_voi_lut(values, data)
-            ends = 0, max(2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1, shown.max())
+            ends = 0, max(2**bits - 1, shown.max())
         elif data.get("WindowWidth") is not None and data.get("WindowCenter") is not None:
             # The output range of pydicom's window follows from six tags: ask it what far below and
             # far above the window become.
@@ -296,7 +319,8 @@ def _dicom_grey(array, data):
             shown = pixels.apply_voi_lut(values, data)
         grey = _stretch(shown, *ends)
         blank = np.ptp(grey) == 0
-    except (ValueError, TypeError, AttributeError, IndexError):  # a window that cannot be
+    # A window or table that cannot be.
+    except (ValueError, TypeError, AttributeError, IndexError, struct.error):
         blank = True
     if blank:  # the header speaks of other values than the pixels have
         grey = _stretch(values)
