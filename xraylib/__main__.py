@@ -114,14 +114,15 @@ def _predict(options):
     failed = 0
     for path in options.images:
         try:
-            square = datasets.resize(
-                [images.read(path)], size, card["interpolation"], card["keep_aspect"]
-            )
+            film = images.read(path)
+            square = datasets.resize([film], size, card["interpolation"], card["keep_aspect"])
             score = fitting.predict(model, square)[0]
         except (ValueError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed = 1
             continue
+        if why := images.doubt(film):
+            print(f"note: {path}: {why}; its score says little", file=sys.stderr)
         print(f"{path}\t{score:.4f}\t{names[int(score >= 0.5)]}")
     return failed
 

@@ -87,12 +87,16 @@ def test_what_is_tied_is_found(films):
         return image
 
     def table(table):
-        return table.assign(ward=np.where(table["class"] == "ill", "7", ""), day=np.arange(N) % 7)
+        ill, told = table["class"] == "ill", np.arange(N) % 4 < 2
+        dose = np.where(told, np.where(ill, "2", "1"), "")
+        return table.assign(ward=np.where(ill, "7", ""), day=np.arange(N) % 7, dose=dose)
 
     found = audit.audit(films(change, table), backbone=False, progress=False)
     for what in ("width and height", "ward", "the four corners, 8 × 8 pixels each"):
         assert suspects(found)[what]["flagged"], what
     assert not suspects(found)["day"]["flagged"]
+    is_it_the_label = [each["what"] for each in found["suspects"] if "the label" in each["what"]]
+    assert [what.split()[0] for what in is_it_the_label] == ["ward"]  # of both, some have no dose
     assert found["suspects"][0]["auc"][1] >= found["suspects"][-1].get("auc", [0, 0])[1]
 
 
@@ -157,6 +161,21 @@ def test_the_page_stands_alone(films):
         assert tab.locator("img").evaluate("image => image.naturalWidth") > 500
         rows = tab.locator("tbody").last.locator("tr")
         assert rows.count() >= 8 and complaints == []
+
+
+def test_of_a_handful_of_films_nothing_is_said(films, tmp_path):
+    """Least of all that nothing tells the classes apart."""
+
+    def handful(table):
+        some = table.groupby(["class", "split"]).head(2)
+        return some.assign(group=np.where(some["class"] == "ill", -1, some.group))
+
+    path = films(table=handful)
+    done = xraylib("audit", path, "--quick", "--folder", tmp_path / "new" / "one")
+    assert done.returncode == 0, done.stderr
+    assert "none of the suspects could be scored" in done.stdout
+    assert "too few films or people" in done.stdout and "tells the classes" not in done.stdout
+    assert (tmp_path / "new/one/audit.html").is_file()
 
 
 def test_a_set_that_is_none_is_named(tmp_path):

@@ -139,6 +139,36 @@ def test_categories_numbers_and_columns_without_a_value_go_together():
     assert near_chance(shortcuts.metadata_only(data, ["empty", "one", "mixed"]).median)
 
 
+@pytest.mark.parametrize(
+    "form", ["{:03}Y", "{:02}", "19{:02}-11-30", "3/28/19{:02}", "28.3.19{:02}"]
+)
+@pytest.mark.parametrize("unknown", ["", "N/A"])
+def test_ages_and_dates_are_numbers(form, unknown):
+    """Those of class 1 are from 20 on, whatever values come twice; of every tenth none is told."""
+    labels = noise(80)[1]
+    years = np.random.default_rng(0).permutation(40)[np.arange(80) // 2] // 2 + 20 * labels + 11
+    cells = [form.format(y) if i % 10 else unknown for i, y in enumerate(years)]
+    data = dataset(None, labels, column=cells)
+    assert shortcuts.metadata_columns(data, ["column"]).column.dtype == np.float64
+    assert min(shortcuts.metadata_only(data, ["column"]).values) >= 72
+
+
+def test_an_age_in_days_is_less_than_one_in_years():
+    ages = shortcuts.metadata_columns(
+        dataset(None, [0, 1, 0], age=["090D", "018M", "001Y"]), ["age"]
+    )
+    assert ages.age.round(2).tolist() == [0.25, 1.5, 1]
+
+
+def test_of_many_categories_those_that_come_again_tell_and_others_do_not():
+    labels = noise(300)[1]
+    site = 2 * np.random.default_rng(0).integers(0, 30, 300) + labels  # each has one class only
+    own = [f"film {i}" for i in range(300)]
+    data = dataset(None, labels, site=[f"site {i}" for i in site], own=own)
+    assert min(shortcuts.metadata_only(data, ["site"]).values) > 270
+    assert near_chance(shortcuts.metadata_only(data, ["own"]).median)
+
+
 def test_groups_do_not_leak():
     """Ten people with twelve films each; a number names the person, and the label says nothing."""
     rng = np.random.default_rng(0)

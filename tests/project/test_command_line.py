@@ -49,6 +49,14 @@ def test_predict_names_the_bad_image_and_goes_on(folder):
     assert done.stdout.splitlines()[-1].startswith(str(folder / "b.png"))
 
 
+def test_predict_says_where_there_is_nothing_to_see(folder):
+    Image.new("L", (64, 64)).save(folder / "black.png")
+    done = xraylib("predict", folder / "m.keras", folder / "black.png", folder / "b.png")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 4
+    assert "black.png: constant; its score says little" in done.stderr
+    assert "b.png" not in done.stderr
+
+
 def test_predict_with_a_bad_model(folder):
     done = xraylib("predict", folder / "notes.txt", folder / "a.png")
     assert done.returncode == 1

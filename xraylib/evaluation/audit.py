@@ -31,7 +31,6 @@ SCORED = 3000  # films, half of each class, that suspects are scored on, whateve
 # What a manifest says that is no measure of the films.
 NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "width", "height",
                "original_filename", "original_sha256"}  # fmt: skip
-MANY_VALUES = 50
 
 VIEWS = {
     "16 × 16 pixels": shortcuts.thumbnails,
@@ -213,22 +212,18 @@ def _features(data, store, progress):
 
 def _suspect(data, kind, what, X):
     """How well one of them tells the classes apart, and the same with shuffled labels."""
-    found, why = {"what": what, "kind": kind}, "it is the same for all films"
+    found = {"what": what, "kind": kind}
     if kind == "beside the picture":
         columns = shortcuts.metadata_columns(data, X)
-        for name in columns:
-            if columns[name].dtype == object and columns[name].nunique() > MANY_VALUES:
-                columns[name] = (columns[name] == "(missing)").astype(float)
-                why = "it has a value of its own for nearly every film, and none is missing"
         model = shortcuts.metadata_tree(columns)
-        values = columns.iloc[:, 0].groupby(data.labels).unique().map(set)
+        values = columns.iloc[:, 0].map(str).groupby(data.labels).unique().map(set)
         if len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20:
             found["what"] += " (no value is in both classes: is it the label itself?)"
     else:
         columns = np.asarray(X, np.float32)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
     if len(pd.DataFrame(columns).drop_duplicates()) < 2:
-        return found | {"not_applicable": why}
+        return found | {"not_applicable": "it is the same for all films"}
 
     def scored(labels, seeds, draws=2000):
         crossed = cross_validate(
@@ -243,8 +238,9 @@ def _suspect(data, kind, what, X):
             scored(np.random.default_rng(s).permutation(data.labels), [s], draws=100)[1][0]
             for s in range(SEEDS)
         ]
-    except ValueError as error:  # too few people for the folds
-        return found | {"not_applicable": str(error)}
+    except ValueError as error:
+        why = f"there are too few films or people for {FOLDS} folds ({error})"
+        return found | {"not_applicable": why}
     flagged = area[1] > max(0.6, *control)
     return found | {
         "right": str(crossed.spread), "auc": area, "control": control, "flagged": bool(flagged)
@@ -269,7 +265,10 @@ def summary(found):
     for each in flagged[:8]:
         value, low, high = each["auc"]
         lines.append(f"{each['kind']}, {each['what']}: AUC {value:.2f} ({low:.2f} to {high:.2f})")
-    if not flagged:
+    if not any("auc" in each for each in found["suspects"]):
+        why = found["suspects"][-1]["not_applicable"]
+        lines.append(f"none of the suspects could be scored, such as the last: {why}")
+    elif not flagged:
         lines.append("none of the suspects tells the classes apart")
     return "\n".join(lines)
 
@@ -279,16 +278,19 @@ def write(path, *, folder=None, **options):
 
     Args:
         path: see :func:`audit`, as are the errors.
-        folder: where to; None: beside the manifest, of the book's own sets the current folder.
+        folder: where to, made if needed; None: beside the manifest, of the book's own sets the
+            current folder.
         **options: of :func:`audit`.
 
     Returns:
         (pathlib.Path of the page, dict of the findings).
     """
-    found = audit(path, **options)
     if folder is None:
         folder = Path(path).expanduser().parent if str(path).endswith(".csv") else "."
+    else:
+        Path(folder).mkdir(parents=True, exist_ok=True)  # before minutes of work
     folder = Path(folder).resolve()
+    found = audit(path, **options)
     texts = {
         folder / "audit.json": json.dumps(found, indent=1, ensure_ascii=False),
         folder / "audit.html": page(found),

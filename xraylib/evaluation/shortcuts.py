@@ -16,12 +16,15 @@ from PIL import Image
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
 from tqdm import tqdm
 
 from xraylib.data import datasets
+from xraylib.data.layouts.cells import stated
 from xraylib.evaluation.validation import cross_validate
+
+MANY_VALUES = 20  # more than a tree of depth 3 can tell apart one by one
 
 
 def black_centre(images, share=0.5):
@@ -140,10 +143,10 @@ def metadata_only(data, metadata, *, seeds=5):
 
     Args:
         data: Dataset of two classes or more.
-        metadata: columns of ``data.table`` for a tree of depth 3. Columns of numbers stay numbers;
-            others are categories. Whether a value is missing (NaN, None, an empty cell) is one of
-            the things that the tree sees: what was left blank for one class only is a shortcut
-            itself.
+        metadata: columns of ``data.table`` for a tree of depth 3. Columns of numbers, of ages and
+            of dates are numbers; others are categories, of many each known by its share of class 1.
+            Whether a value is missing (NaN, None, an empty cell, "N/A") is one of the things that
+            the tree sees: what was left blank for one class only is a shortcut itself.
         seeds: how often, each time with the people dealt anew; or the seeds themselves.
 
     Returns:
@@ -165,7 +168,8 @@ def metadata_columns(data, names):
         names: of columns.
 
     Returns:
-        pandas.DataFrame of float64 where all values are numbers, else of str with "(missing)".
+        pandas.DataFrame of float64 where all values are numbers, ages as DICOM writes them, such as
+        "045Y" (in years), or dates of one form (in days), else of str with "(missing)".
 
     Raises:
         ValueError: unknown columns, or the label.
@@ -177,24 +181,41 @@ def metadata_columns(data, names):
         raise ValueError(f"metadata: expected some of the columns {known}, got {got}")
     columns = {}
     for name in names:
-        values = data.table[name].replace(r"^\s*$", np.nan, regex=True)
-        numbers = pd.to_numeric(values, errors="coerce").astype(float)
-        text = values.astype(object).where(values.notna(), "(missing)").astype(str)
-        all_numbers = (numbers.notna() == values.notna()).all() and values.notna().any()
+        values = data.table[name]
+        values = stated(values.where(values.notna(), "").astype(str)).replace("", np.nan)
+        said = values.notna()
+        ways = (each for each in _as_numbers(values) if said.any() and (each.notna() == said).all())
+        text = values.astype(object).where(said, "(missing)")
         # Trees take no infinite numbers, but a very large one.
-        columns[name] = numbers.clip(-1e30, 1e30) if all_numbers else text.astype(object)
+        columns[name] = next((each.clip(-1e30, 1e30) for each in ways), text)
     return pd.DataFrame(columns)
+
+
+def _as_numbers(values):
+    """The ways in which text may be numbers, each as float64, NaN where it is none."""
+    yield pd.to_numeric(values, errors="coerce").astype(float)
+    age = values.astype(str).str.extract(r"^(\d+)([DWMY])$")
+    yield age[0].astype(float) / age[1].map({"D": 365.25, "W": 52.18, "M": 12, "Y": 1})
+    for form in ("ISO8601", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"):
+        dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
+        yield (dates - dates.min()) / pd.Timedelta(days=1)
 
 
 def metadata_tree(columns):
     """A decision tree of depth 3 for such columns; what is missing is something that it sees."""
     numbers = [name for name in columns if columns[name].dtype.kind == "f"]
     others = [name for name in columns if name not in numbers]
+    # Of many categories one by one such a tree would see too few.
+    many = [name for name in others if columns[name].nunique() > MANY_VALUES]
+    few = [name for name in others if name not in many]
     # The median, and a column of its own that says where it was put in.
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    shares = TargetEncoder(target_type="binary")
     return make_pipeline(
-        ColumnTransformer([("numbers", fill, numbers), ("others", encode, others)]),
+        ColumnTransformer(
+            [("numbers", fill, numbers), ("few", encode, few), ("many", shares, many)]
+        ),
         DecisionTreeClassifier(max_depth=3),
     )
 
