@@ -492,6 +492,9 @@ def test_dicom_colour_whose_header_says_something_else(dicom, tags):
         setattr(data, tag, value)
     data.save_as(path)
     np.testing.assert_array_equal(read(path), COLOUR)
+    data.set_pixel_data(COLOUR.astype(np.uint16), "RGB", 16, generate_instance_uid=False)
+    data.save_as(path)
+    np.testing.assert_array_equal(read(path), COLOUR)  # its range, not that of 16 bits
 
 
 @pytest.mark.parametrize(
@@ -499,6 +502,7 @@ def test_dicom_colour_whose_header_says_something_else(dicom, tags):
     [
         {"WindowCenter": 100, "WindowWidth": 0},  # not allowed
         {"WindowCenter": 60000, "WindowWidth": 100},  # all would be black
+        {"WindowCenter": 2**19, "WindowWidth": 2**20},  # of deeper pixels: nearly black
         {"RescaleSlope": 0, "RescaleIntercept": 0},
         {"RescaleSlope": None, "RescaleIntercept": None},
         {"PhotometricInterpretation": None},

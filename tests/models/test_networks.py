@@ -249,6 +249,10 @@ def test_other_heads_are_told_apart():
         numbers = keras.Input((3,))
         with pytest.raises(ValueError, match="one sigmoid unit"):
             builders.sigmoid_unit(keras.Model(numbers, head(numbers)))
+    unit, pixels = keras.layers.Dense(1, "sigmoid"), keras.Input((4, 4, 3))
+    for outputs in (unit(pixels), [keras.layers.Flatten()(pixels), unit(pixels)]):
+        with pytest.raises(ValueError, match="one sigmoid unit"):  # one a pixel, two outputs
+            builders.sigmoid_unit(keras.Model(pixels, outputs))
     assert builders.sigmoid_unit(builders.small_network(seed=0)).name == "probability"
 
 

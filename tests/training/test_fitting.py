@@ -213,6 +213,23 @@ def test_saved_model_comes_back_with_labels_and_scaling(data, network, tmp_path)
     np.testing.assert_array_equal(fitting.predict(again, data.images[:3]), scores)
 
 
+def test_a_model_saved_before_resizing_was_noted(network, tmp_path):
+    network(weights=None).save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
+        archive.writestr("xraylib.json", json.dumps({"class_names": ["a", "b"]}))
+    card = saving.load(tmp_path / "m.keras")[1]
+    assert card == {"class_names": ["a", "b"], "interpolation": "nearest", "keep_aspect": False}
+
+
+def test_a_training_that_failed_gives_no_scores(data, network):
+    """NaN is not 0.5 or more: every image would be called class 0."""
+    model = network(weights=None)
+    unit = model.layers[-1]
+    unit.set_weights([np.full_like(weights, np.nan) for weights in unit.get_weights()])
+    with pytest.raises(ValueError, match="NaN for 3 of 3 images.*lower learning rate"):
+        fitting.predict(model, data.images[:3])
+
+
 @pytest.mark.parametrize(
     "head", [("softmax", 2), ("linear", 1), ("softmax", 3)], ids=["two units", "logit", "three"]
 )

@@ -212,14 +212,15 @@ def _dicom(path):
         grey = np.zeros(array.shape, np.uint8)
         grey[there] = _dicom_grey(array[there], data)
         return np.repeat(grey[..., None], 3, axis=2)
-    bits = data.BitsStored
+    ends = (0, 255) if data.BitsStored <= 8 else ()
     if kind == "PALETTE COLOR":
         array = pixels.apply_color_lut(array, data)[..., :3]
         # Entries of 8 bits are said to have 16 where they lie in words.
         bits = data.RedPaletteColorLookupTableDescriptor[2] if array.max() > 255 else 8
+        ends = 0, max(2**bits - 1, array.max())
     if array.ndim != 3:
         raise ImageError(f"{path}: expected a grey or colour DICOM image, found {kind}; convert it")
-    return _stretch(array, 0, max(2**bits - 1, array.max()))
+    return _stretch(array, *ends)
 
 
 def _dicom_pixels(path, data):
@@ -315,6 +316,9 @@ def _dicom_grey(array, data):
             # The output range of pydicom's window follows from six tags: ask it what far below and
             # far above the window become.
             centre, width = (float(np.ravel(v)[0]) for v in (data.WindowCenter, data.WindowWidth))
+            bounds = pixels.apply_modality_lut(np.array([0, 2**data.BitsStored - 1]), data)
+            if width > 2 * np.ptp(bounds):
+                raise ValueError("the window is of deeper pixels, before they were converted")
             ends = pixels.apply_voi_lut(np.array([centre - 10 * width, centre + 10 * width]), data)
             shown = pixels.apply_voi_lut(values, data)
         grey = _stretch(shown, *ends)

@@ -240,12 +240,12 @@ def sigmoid_unit(model):
         ValueError: the network does not end in one sigmoid unit. Of other heads nobody can say
             which class a score is of.
     """
-    last = model.layers[-1]
-    one = isinstance(last, layers.Dense) and last.units == 1
+    last, shape = model.layers[-1], getattr(model, "output_shape", "not known")
+    one = isinstance(last, layers.Dense) and last.units == 1 and shape[1:] == (1,)
     if not one or last.activation is not keras.activations.sigmoid:
         raise ValueError(
             "expected a model that ends in a Dense layer of one sigmoid unit, as "
             f"builders.report_network, got {type(last).__name__} {last.name!r} with output "
-            f"{model.output_shape}"
+            f"{shape}"
         )
     return last

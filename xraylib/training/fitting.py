@@ -129,10 +129,16 @@ def predict(model, images):
         float64 (n,), 0..1.
 
     Raises:
-        ValueError: another model, or images out of range or shape.
+        ValueError: another model, images out of range or shape, or scores that are no numbers.
     """
     images, _ = _checked(model, images, np.zeros(len(images)))
-    return engine.score(model, images)
+    scores = engine.score(model, images)
+    if wrong := int(np.isnan(scores).sum()):
+        raise ValueError(
+            f"expected scores of 0..1, got NaN for {wrong} of {len(scores)} images: the training "
+            f"of {model.name} failed; train it anew, with a lower learning rate"
+        )
+    return scores
 
 
 def takes_pixels(model):

@@ -64,7 +64,9 @@ def load(path):
         raise ValueError(f"{path}: no such file; train a model and save it with saving.save")
     try:
         with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(_CARD))
+            # Before files said how images are resized, there was one way.
+            card = {"interpolation": "nearest", "keep_aspect": False}
+            card |= json.loads(archive.read(_CARD))
     except zipfile.BadZipFile:
         raise ValueError(f"{path}: expected a .keras model, but this is no such archive") from None
     except KeyError:
