@@ -100,6 +100,22 @@ def test_what_is_tied_is_found(films):
     assert found["suspects"][0]["auc"][1] >= found["suspects"][-1].get("auc", [0, 0])[1]
 
 
+def test_what_is_known_of_ten_people_is_not_what_is_known_of_sixty_films(films):
+    """The labels of a person's films are shuffled together, or nothing but the films would vary."""
+
+    def table(table):
+        person = np.arange(N) // 6
+        label = person % 2
+        return table.assign(group=person, label=label, ward=[f"ward {p}" for p in person],
+                            split=np.where(person < 6, "train", "val"),
+                            **{"class": np.where(label, "ill", "well")})  # fmt: skip
+
+    found = suspects(audit.audit(films(table=table), backbone=False, progress=False))
+    assert not found["ward"]["flagged"] and found["ward"]["auc"][0] == 0.5
+    assert all(ward == 0.5 for ward in found["ward"]["control"])
+    assert not any("is it the label" in each["what"] for each in found.values())
+
+
 def test_leaks_and_blank_films(films):
     """A copy of another person, a person on both sides of the split, a film without a picture."""
 

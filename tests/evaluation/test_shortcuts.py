@@ -140,7 +140,7 @@ def test_categories_numbers_and_columns_without_a_value_go_together():
 
 
 @pytest.mark.parametrize(
-    "form", ["{:03}Y", "{:02}", "19{:02}-11-30", "3/28/19{:02}", "28.3.19{:02}"]
+    "form", ["{:03}Y", "{:02} kVp", "0,{:02}", "19{:02}-11-30", "3/28/19{:02}", "28.3.19{:02}"]
 )
 @pytest.mark.parametrize("unknown", ["", "N/A"])
 def test_ages_and_dates_are_numbers(form, unknown):

@@ -212,13 +212,12 @@ def _features(data, store, progress):
 
 def _suspect(data, kind, what, X):
     """How well one of them tells the classes apart, and the same with shuffled labels."""
-    found = {"what": what, "kind": kind}
+    found, apart = {"what": what, "kind": kind}, False
     if kind == "beside the picture":
         columns = shortcuts.metadata_columns(data, X)
         model = shortcuts.metadata_tree(columns)
         values = columns.iloc[:, 0].map(str).groupby(data.labels).unique().map(set)
-        if len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20:
-            found["what"] += " (no value is in both classes: is it the label itself?)"
+        apart = len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20
     else:
         columns = np.asarray(X, np.float32)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
@@ -232,16 +231,20 @@ def _suspect(data, kind, what, X):
         area = metrics.evaluate(labels, crossed.together, groups=data.groups, draws=draws).auc
         return crossed, [round(float(each), 3) for each in area]
 
+    # Films of a person are alike: their labels change together.
+    _, first, person = np.unique(data.groups, return_index=True, return_inverse=True)
     try:
         crossed, area = scored(data.labels, SEEDS)
         control = [
-            scored(np.random.default_rng(s).permutation(data.labels), [s], draws=100)[1][0]
+            scored(np.random.default_rng(s).permutation(data.labels[first])[person], [s], 100)[1][0]
             for s in range(SEEDS)
         ]
     except ValueError as error:
         why = f"there are too few films or people for {FOLDS} folds ({error})"
         return found | {"not_applicable": why}
     flagged = area[1] > max(0.6, *control)
+    if flagged and apart:
+        found["what"] += " (no value is in both classes: is it the label itself?)"
     return found | {
         "right": str(crossed.spread), "auc": area, "control": control, "flagged": bool(flagged)
     }  # fmt: skip

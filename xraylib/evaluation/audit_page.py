@@ -48,9 +48,9 @@ def page(found):
         "<h2>What tells the classes apart</h2>",
         "<p>Each row is all that a small classifier was shown, in five folds with people kept "
         "together. The AUC says how often a film of the second class gets the higher score; 0.5 is "
-        "guessing. Its 95 % interval draws people whole. The control is the same with shuffled "
-        "labels. Marked is what lies above every control and 0.6 with its whole interval. "
-        f"{_of_whom(found)}</p>",
+        "guessing. Its 95 % interval draws people whole. The control is the same with labels "
+        "shuffled among people. Marked is what lies above every control and 0.6 with its whole "
+        f"interval. {_of_whom(found)}</p>",
         _suspects(found["suspects"]),
         "<p><b>Beside the picture</b> means that it has nothing to do with the body: a network may "
         "learn it instead of the illness, and what is marked has to go, or to be made alike. "

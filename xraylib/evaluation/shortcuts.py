@@ -168,8 +168,9 @@ def metadata_columns(data, names):
         names: of columns.
 
     Returns:
-        pandas.DataFrame of float64 where all values are numbers, ages as DICOM writes them, such as
-        "045Y" (in years), or dates of one form (in days), else of str with "(missing)".
+        pandas.DataFrame of float64 where all values are numbers, also of one unit, ages as DICOM
+        writes them, such as "045Y" (in years), or dates of one form (in days), else of str with
+        "(missing)".
 
     Raises:
         ValueError: unknown columns, or the label.
@@ -194,8 +195,11 @@ def metadata_columns(data, names):
 def _as_numbers(values):
     """The ways in which text may be numbers, each as float64, NaN where it is none."""
     yield pd.to_numeric(values, errors="coerce").astype(float)
-    age = values.astype(str).str.extract(r"^(\d+)([DWMY])$")
-    yield age[0].astype(float) / age[1].map({"D": 365.25, "W": 52.18, "M": 12, "Y": 1})
+    told = values.astype(str).str.extract(r"^(-?\d+(?:[.,]\d+)?) ?(\D*)$")
+    number, unit = told[0].str.replace(",", ".").astype(float), told[1]
+    yield number / unit.map({"D": 365.25, "W": 52.18, "M": 12, "Y": 1})
+    if unit.nunique() == 1:
+        yield number
     for form in ("ISO8601", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"):
         dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
         yield (dates - dates.min()) / pd.Timedelta(days=1)
