@@ -310,11 +310,12 @@ def test_a_checked_file_that_is_no_image(place, monkeypatch):
         ("file", "/etc/outside.png", "below the set's folder"),
         ("file", FILES[0], "each file once"),
         ("label", 2, "label of 0 or 1"),
+        ("label", np.nan, f"label of 0 or 1 for {FILES[1]}, found ''"),
         ("sha256", None, "sha256"),
     ],
 )
 def test_impossible_manifests(place, column, value, message):
-    table = pd.read_csv(place / "standin.csv")
+    table = pd.read_csv(place / "standin.csv").astype(object)
     if value is None:
         table = table.drop(columns=column)
     else:

@@ -116,6 +116,15 @@ def test_what_is_known_of_ten_people_is_not_what_is_known_of_sixty_films(films):
     assert not any("is it the label" in each["what"] for each in found.values())
 
 
+def test_people_with_films_of_both_classes_have_a_control(films):
+    """Whose first film is always of the same one."""
+    path = films(table=lambda t: t.sort_index(key=lambda i: t.file.str[5:]).assign(
+        group=t.file.str.extract(r"(\d+)")[0].astype(int) // 2, split="train"
+    ).assign(split=lambda t: np.where(t.group < 20, "train", "val")))  # fmt: skip
+    found = suspects(audit.audit(path, backbone=False, progress=False))
+    assert len(found["16 × 16 pixels"]["control"]) == audit.SEEDS
+
+
 def test_leaks_and_blank_films(films):
     """A copy of another person, a person on both sides of the split, a film without a picture."""
 

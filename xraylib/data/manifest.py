@@ -78,8 +78,12 @@ class ImageSet:
                 # A download must not land outside the set's folder.
                 if file.is_absolute() or ".." in file.parts:
                     raise wrong(f"a file below the set's folder, found {file}")
-        for file, label, group in zip(table.file, table.label, table.group, strict=True):
-            if label not in (0, 1):
+        came = table.label
+        table["label"] = pd.to_numeric(came, errors="coerce")  # an empty cell makes text of all
+        for file, label, number, group in zip(
+            table.file, came, table.label, table.group, strict=True
+        ):
+            if number not in (0, 1):
                 raise wrong(f"a label of 0 or 1 for {file}, found {label!r}")
             if not str(group).strip():
                 raise wrong(f"a group for {file}, the person of whom it is, found none")

@@ -231,13 +231,18 @@ def _suspect(data, kind, what, X):
         area = metrics.evaluate(labels, crossed.together, groups=data.groups, draws=draws).auc
         return crossed, [round(float(each), 3) for each in area]
 
-    # Films of a person are alike: their labels change together.
-    _, first, person = np.unique(data.groups, return_index=True, return_inverse=True)
+    person = np.unique(data.groups, return_inverse=True)[1]
+
+    def dealt(rng):
+        """Labels shuffled among people: films of one are alike. Who has both gets one of them."""
+        films = rng.permutation(len(person))
+        of_each = films[np.unique(person[films], return_index=True)[1]]
+        return rng.permutation(data.labels[of_each])[person]
+
     try:
         crossed, area = scored(data.labels, SEEDS)
         control = [
-            scored(np.random.default_rng(s).permutation(data.labels[first])[person], [s], 100)[1][0]
-            for s in range(SEEDS)
+            scored(dealt(np.random.default_rng(s)), [s], draws=100)[1][0] for s in range(SEEDS)
         ]
     except ValueError as error:
         why = f"there are too few films or people for {FOLDS} folds ({error})"
