@@ -44,11 +44,13 @@ for name, rows in marks.groupby(classes):
         on = int(rows[mark].sum())
         ledger.record(f"data.{mark}.{name}", on, f"{on} of {len(rows)}")
 
-# %% on_phantoms
+# %% on_sets
 short = ("grey", "whole", "rim", "centre", "blur", "blur.regression")
 for key, result in zip(short, untied.values(), strict=True):
     ledger.record(f"traps.phantom.{key}", result)
-ledger.record("traps.tied.blur", tied["fine detail, by a tree"])
+for key, result in zip(short[-2:], tied.values(), strict=True):
+    ledger.record(f"traps.tied.{key}", result)
+ledger.record("traps.sets", len(set_seeds), setting=True)
 
 # %% smeared
 _plate = datasets.load("phantom", n=1, size=160, interpolation="box").images[0, ..., 0]
