@@ -1,4 +1,4 @@
-"""Films as numbers from which no picture can be made: distances, and averages of features.
+"""Films as numbers from which alone no picture can be made: distances, and averages of features.
 
 The real films are not ours to hand on. What many methods see of them is kept in ``results/``, so
 that the default book computes on real films wherever no picture is needed. Distances know nothing
