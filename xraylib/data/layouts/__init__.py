@@ -148,10 +148,10 @@ def _no_table_fits(folder, tables, files, columns):
     for what, name in columns.items():
         if name not in headers:
             return DatasetError(
-                f"--{what}: expected a column of the table, one of {few(sorted(headers), 20)}; "
+                f"--{what}: expected a column of the table, one of {few(sorted(headers))}; "
                 f"got {name!r}"
             )
-    known = [f"{path}: {few(each.columns, 8)}" for path, each in tables.items()]
+    known = [f"{path}: {few(each.columns)}" for path, each in tables.items()]
     return DatasetError(
         f"{folder}: expected a table with a column of file names that are here and one of "
         f"labels, found {few(known, 3)}{_beside(tables, columns, files)}; name them: --file "
