@@ -23,9 +23,7 @@ def two_classes(folder, rows, positive, negative):
         )
     for option, name in (("positive", positive), ("negative", negative)):
         if name is not None and name not in counts:
-            raise DatasetError(
-                f"{folder}: --{option}: expected one of {few(known)}, got {name!r}"
-            )
+            raise DatasetError(f"{folder}: --{option}: expected one of {few(known)}, got {name!r}")
     if positive is not None and positive == negative:
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
