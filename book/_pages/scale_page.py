@@ -89,10 +89,12 @@ state {averaged[commit]}; images a second, in batches of {batches}):
 |---|---|{rule}
 {averages}
 Fetching a number a channel instead of a whole map gives {gain} times as many images a second in \
-single precision. Larger batches and halves gain little: presumably the card waits for the \
-processor, which checks the images. The audit uses halves (`mixed_float16`): at their lowest rate \
-here {far} films are {far_time}, once they are read. `float32` on such a card rounds the factors \
-of a product to ten bits (TF32) unless TensorFlow is told otherwise.
+single precision. Larger batches give {larger} times as many in single precision, which is little; \
+presumably the card waits for the processor, which checks the images. In halves they give up to \
+{larger_halves} times. One run cannot say how sure that is. The audit uses halves \
+(`mixed_float16`): at their lowest rate here {far} films are {far_time}, once they are read. \
+`float32` on such a card rounds the factors of a product to ten bits (TF32) unless TensorFlow is \
+told otherwise.
 
 **Every layer of Inception V3**, from random weights:
 
@@ -161,6 +163,8 @@ def _on_card(card):
             for (what, precision), found in rates.items()
         ),
         gain=f"{gains[0]:.1f} to {gains[-1]:.1f}",
+        larger=f"{ours[-1] / ours[0]:.2f}",
+        larger_halves=f"{max(row[-1] / row[0] for row in rates.values()):.2f}",
         far=f"{FAR:,}",
         far_time=_time(FAR / min(rates["averaged on the card", "mixed_float16"])),
         whole=_rows(card["inception_v3"], "what", "precision", "images_a_second"),

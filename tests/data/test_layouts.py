@@ -620,6 +620,15 @@ def test_lists_of_files_are_splits(nih):
     assert set(layouts.read(nih, positive="Mass")[1].split) == {""}
 
 
+@pytest.mark.parametrize("text", ["", 'we trained, on Monday,\nwith "one, two\na, b, c, d\n'])
+def test_a_text_that_is_called_by_a_split_and_is_no_list(tmp_path, text):
+    put(tmp_path, *(f"{name}/{name}{k}.png" for name in ("ill", "normal") for k in range(3)))
+    (tmp_path / "training_notes.txt").write_text(text)
+    _, rows, notes = layouts.read(tmp_path)
+    assert len(rows) == 6 and set(rows.split) == {""}
+    assert "left out, no images: training_notes.txt" in notes
+
+
 def test_leading_zeros_that_a_program_took_away(tmp_path):
     put(tmp_path, *(f"films/{k:04d}.png" for k in (7, 12, 30)))
     table = tmp_path / "t.csv"

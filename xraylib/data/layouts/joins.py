@@ -124,7 +124,7 @@ def _split_by_lists(folder, rows, files, places, beside):
         text = (folder / path).read_text("utf-8", "replace")
         there = files_of(pd.Series(text.splitlines(), dtype=str), places).dropna()
         if not len(there):  # no list but a table
-            for table in read_tables(folder, files, beside, folder / path)[0].values():
+            for table in read_tables(folder, files, [path], None)[0].values():
                 there = column_of_files(table, places, table)[1].dropna()
         lists += [path.as_posix()] * bool(len(there))
         for file in there:
