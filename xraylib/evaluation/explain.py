@@ -119,8 +119,9 @@ def occlusion(model, images, *, patch=32, stride=16, batch_size=32, progress=Tru
 
 def _logits(inputs, unit):
     """(n,) float32: the unit's value before its sigmoid."""
-    values = tf.matmul(tf.cast(inputs, tf.float32), tf.cast(unit.kernel, tf.float32))
-    logits = (values + (unit.bias if unit.use_bias else 0))[:, 0]
+    # Not as a product of matrices: a card rounds their factors to ten bits, and drops are small.
+    weighted = tf.cast(inputs, tf.float32) * tf.cast(unit.kernel, tf.float32)[:, 0]
+    logits = tf.reduce_sum(weighted, axis=1) + (unit.bias[0] if unit.use_bias else 0)
     if not np.isfinite(logits).all():
         raise ValueError("the model's scores are NaN or infinite: its weights cannot be right")
     return logits
