@@ -205,7 +205,7 @@ def beside(app, pagename, templatename, context, doctree):
 def _view(source, x, y, w, h):
     """The part of an image that is in a box, as large as its letters need."""
     return (
-        f'<img alt="" loading="lazy" style="width:{w * PIXELS:.0f}px; aspect-ratio:{w:.1f}/{h:.1f}"'
+        f'<img alt="" loading="lazy" style="width:{w * PIXELS:.1f}px; aspect-ratio:{w:.1f}/{h:.1f}"'
         f' src="{source}#svgView(viewBox({x:.1f},{y:.1f},{w:.1f},{h:.1f}))" />'
     )
 

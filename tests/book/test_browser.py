@@ -94,6 +94,13 @@ def test_a_wide_figure_can_be_scrolled_by_keyboard_on_a_phone(opened):
         tab.wait_for_function("document.activeElement.scrollLeft > 0")
 
 
+# Pixels a point of each view in a row, as the browser draws it.
+SCALES = """row => [...row.children].map(view => {
+  const padding = parseFloat(getComputedStyle(view).paddingLeft);
+  return (view.getBoundingClientRect().width - 2 * padding) / parseFloat(view.style.aspectRatio);
+})"""
+
+
 def test_on_a_phone_the_panels_of_a_wide_figure_stand_one_below_the_other(opened):
     page, tab = opened
     figures = tab.locator("figure:has(.panels)").all()
@@ -105,6 +112,12 @@ def test_on_a_phone_the_panels_of_a_wide_figure_stand_one_below_the_other(opened
         assert all(end <= box["y"] for end, box in zip(ends, boxes[1:], strict=False))
         assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
         assert len(boxes) > 1 and figure.locator("> .scroll").is_hidden()
+    # Numbers that stand beside a panel fit its lines, in both modes.
+    for mode in ("dark", "light"):
+        tab.emulate_media(color_scheme=mode)
+        tab.wait_for_function(f"document.documentElement.dataset.theme == '{mode}'")
+        for row in tab.locator(".panels > div:has(img + img)").all():
+            assert np.ptp(row.evaluate(SCALES)) < 0.02
     # Where there is room the figure is whole, and only there: nobody meets it twice.
     tab.set_viewport_size(DESK)
     for figure in figures:
