@@ -15,6 +15,7 @@ SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 NARROW = 330  # points: a figure as wide as this can be read on a phone as it is
 MARGIN = 2  # points
 LABELS = 13  # points: less has no room for numbers
+SPINE = 1  # points: the line of an axis, which a panel has of its own
 LEAST = 140  # points: panels narrower than this stay with the next
 PIXELS = 4 / 3  # a point
 BAR = 60  # points: what is narrower, such as a bar of colours, stays with the one before
@@ -96,7 +97,7 @@ def _with_numbers(low, high, frames):
         if any(start < x1 and end > x0 and other < LABELS < below for start, end, other in columns):
             return []
         columns.append((x0, x1, below))
-        strip = [first["x0"], y0, first["room"], y1 - y0]
+        strip = [first["x0"], y0, first["room"] - SPINE, y1 - y0]
         shares = first["x0"] < x0 and room < LABELS < first["room"]
         found.append([strip, view] if shares else [view])
     return found
