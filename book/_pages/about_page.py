@@ -71,9 +71,10 @@ together. They were compared with the numbers of {then[date]}, commit `{then[com
 """
 KINDS = {
     "exact": "give the same, as these are counts and arithmetic",
-    "close": "give nearly the same: each has its tolerance",
-    "spread": "come from the same distribution, as these are scores of trainings: $p \\ge 0.001$ "
-    "(Mann–Whitney), and the median within the range",
+    "close": "lie within its tolerance, which is kept beside it; those of means of few trainings "
+    "are wide, as such means are",
+    "spread": "not be plainly of another distribution, as these are scores of trainings: "
+    "$p \\ge 0.001$ (Mann–Whitney), and the median within the range",
     "verdict": "give the same verdict",
 }
 DIFFERENCES = """

@@ -73,7 +73,8 @@ def _message(records):
         middle = f"With the middle of the film blacked out the network does {worse}."
     return (
         f"Whether its file is JPEG or PNG tells the label of {kind['value']} of {kind['n']} films. "
-        f"Fewer are right in {below} of {len(values)} trainings of a network that sees the film. "
+        f"Fewer are right in {below} of {len(values)} trainings, as the report trained, of a "
+        "network that sees the film. "
         f"{middle}"
     )
 
@@ -89,7 +90,8 @@ def caption(records):
 its middle, {blind}; no film, only the ending of its file, {kind}
 
 {_message(records)} Right of all real films, held out, median training: \
-whole films {whole}; without the middle, and most of the lungs with it, {blind}, a difference of \
+whole films {whole}; without the middle, and so without most of the lungs if real films are like \
+computed ones, {blind}, a difference of \
 {records["covid.blind.difference"]["text"]}; a small classifier that knows only the format of \
 the file {kind}; always the larger class {records["covid.majority"]["text"]}. \
 [Chapter six](chapter-covid) takes the first number apart. The film shown is computed: nobody was \

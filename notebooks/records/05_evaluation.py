@@ -12,6 +12,7 @@ spelt = {
 ledger.record("eval.dataset", dataset, spelt.get(dataset, f"your images ({data.name})"))
 ledger.record("eval.backbone", backbone, f"{spelt[backbone]}, {spelt[trainable]}")
 ledger.record("eval.seeds", cv_seeds, setting=True)
+ledger.record("eval.draws", draws, setting=True)
 ledger.record("eval.n", n)
 ledger.record("eval.people", len(set(data.groups)))
 ledger.record("eval.epochs", epochs, setting=True)
@@ -32,6 +33,10 @@ ledger.record("E4c.small", small, " and ".join(map(str, small)))
 ledger.record("E4c.means", means, " and ".join(means))
 
 # %% leak
+_nearest = np.where(allowed["pictures"], distance, np.inf).argmin(axis=1)
+ledger.record("eval.leak.films", int(several.sum()))
+ledger.record("eval.leak.several", len(np.unique(person[several])))
+ledger.record("eval.leak.own", int((person[_nearest] == person)[several].sum()))
 for what, share in leak.items():
     ledger.record(f"eval.leak.{what}", share, f"{share:.2f}", tolerance=0.02)
 
@@ -90,6 +95,9 @@ for (name, what), spread in hit.items():
         ledger.record(f"hits.{network_name}.all", pooled_hits, timing=True)
 ledger.record("hits.chance", chance, f"{chance:.2f}", tolerance=0.04)
 ledger.record("hits.area", area, f"{area:.2f}", tolerance=0.02)
+ledger.record("hits.usual", usual_place)
+pooled_place = proportion(sum(usual_hits), usual_place.n * len(usual_hits))
+ledger.record("hits.usual.all", pooled_place, timing=True)
 
 # %% hard
 ledger.record("room.network", hard.spread)
@@ -120,3 +128,4 @@ for name, key in list(zip(roomy, keys, strict=True))[1:]:
 for key, difference in zip(keys[1:], minus, strict=True):
     ledger.record(f"room.{key}.difference", difference, tolerance=0.08)
 ledger.record("room.both.minus", improved_minus, tolerance=0.08)
+ledger.record("room.corrected", corrected, f"{corrected:.2f}", timing=True)

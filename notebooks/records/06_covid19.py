@@ -33,6 +33,9 @@ ledger.record("covid.mixed", both, " and ".join(map(str, both)))
 several_times = int(pd.Series(films.groups).duplicated(keep=False).sum())
 ledger.record("covid.repeated", several_times)
 
+_ill = (films.labels == 0) & ~films.table["source_site"].isin([healthy, "eurorad.org"])
+ledger.record("covid.ill_left", int(_ill.sum()))
+
 # %% again
 ledger.record("E5.again", again)
 ledger.record("E5.again_majority", metrics.majority(y_clean[test]))
@@ -45,19 +48,20 @@ ledger.record("covid.rounding.n", int(fold.sum()))
 
 
 # %% suffices
-def _reach(number, *of):
+def _reach(number, scores, *of):
     """A tolerance: how far a number of five trainings may lie from that of all of them."""
-    draw, all_of_them = np.random.default_rng(0), number(np.arange(len(seeds)), *of)
-    few = [number(draw.choice(len(seeds), 5), *of) for _ in range(500)]
-    return max(0.02, 1.5 * float(np.abs(np.array(few) - all_of_them).max()))
+    trainings, draw = len(scores), np.random.default_rng(0)
+    all_of_them = number(np.arange(trainings), scores, *of)
+    some = [number(draw.choice(trainings, 5), scores, *of) for _ in range(500)]
+    return max(0.02, 1.5 * float(np.abs(np.array(some) - all_of_them).max()))
 
 
-def _difference(t, *pair):
+def _difference(t, _, *pair):
     parts = [validation.CrossValidation(y, each.scores[t], each.fold[t]) for each in pair]
     return validation.compare(*parts).difference.value
 
 
-blind_reach = _reach(_difference, whole_films, without_middle)
+blind_reach = _reach(_difference, whole_films.scores, whole_films, without_middle)
 ledger.record("covid.blind.difference", suffices, tolerance=blind_reach)
 
 # %% left
@@ -79,7 +83,8 @@ def _mean_auc(t, scores, truth):
 
 
 _judged = {
-    "whole": whole_films.scores, "blind": without_middle.scores, "masked": masked.scores,
+    "whole": whole_films.scores, "settled": larger_steps.scores,
+    "blind": without_middle.scores, "masked": masked.scores,
     "familiar": whole_films.scores[:, inside], "outside": held_out[mixed],
 }  # fmt: skip
 for key, (spread, result) in several.items():
@@ -94,6 +99,14 @@ for key, (spread, result) in several.items():
     _how_far = _reach(_mean_auc, _scores, _truth)
     ledger.record(f"covid.{key}.auc", result.auc, tolerance=_how_far)
 
+for key, each in {"": whole_films, "settled.": larger_steps}.items():
+    _difference_reach = _reach(_difference, each.scores, each, knows_site)
+    _minus = validation.compare(each, knows_site).difference
+    ledger.record(f"covid.{key}minus_site", _minus, tolerance=_difference_reach)
+
+# %% ranked
+ledger.record("covid.outside.p", float(ranked), f"{ranked:.2f}", timing=True)
+
 # %% beaten
 ledger.record("covid.beaten", beaten, f"{100 * beaten:.0f} %", tolerance=0.35)
 
@@ -104,6 +117,11 @@ ledger.record("covid.backbone", backbone, f"{spelt[backbone]}, {spelt[trainable]
 ledger.record("eval.epochs06", epochs, setting=True)
 
 # %% probed
+_draws, _of = min(5, len(seeds)), probed["the same, backbone with random weights"][0].values
+_ends = np.cumsum([len(seeds[k::_draws]) for k in range(_draws)])[:-1]
+_medians = [float(np.median(part)) for part in np.split(np.array(_of), _ends)]
+_said = f"{min(_medians):.0f} to {max(_medians):.0f}"
+ledger.record("covid.probe.random.sets", _medians, _said, spread=True)
 _scores = cross_validated("whole", everything, label).together
 ledger.hand_over("threshold", {
     "scores": np.round(_scores, 3), "labels": label, "classes": ["other", "COVID-19"],
