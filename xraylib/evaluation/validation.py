@@ -4,7 +4,6 @@ Nothing here imports TensorFlow: a worker loads what its model needs.
 """
 
 import contextlib
-import hashlib
 import multiprocessing
 import os
 from dataclasses import dataclass
@@ -22,9 +21,6 @@ from tqdm import tqdm
 
 from xraylib.data.arrays import OnDisk, as_float32, light, rows
 from xraylib.evaluation import metrics
-
-# What the scores of a model can depend on and a version stands for; those that are installed.
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +90,7 @@ def cross_validate(
             classifier of your own is known by its name and settings, not by its code.
         progress: show a bar on stderr.
 
-    Returns:
-        CrossValidation; of what is shown a list of them.
+    Returns a CrossValidation; of what is shown a list of them.
 
     Raises:
         ValueError: bad input, or a fold that leaves one class only to train on or nothing to test
@@ -115,7 +110,7 @@ def cross_validate(
         if len(given) < 2 or any(len(each) != len(X) for each in given):
             raise ValueError(f"shown: expected one array or more of {len(X)} images each")
     scores = np.empty((1 if shown is None else len(shown), *fold.shape))
-    found = _finished(_fold, model, given, labels, jobs, memory, progress)
+    found = _finished(_scored, model, given, labels, jobs, memory, progress)
     for (s, number), each in zip(places, found, strict=True):
         scores[:, s, fold[s] == number] = each
     results = [CrossValidation(labels, each, fold) for each in scores]
@@ -125,39 +120,23 @@ def cross_validate(
 def hold_out(model, X, labels, test, *, seeds=5, memory=None, progress=True):
     """Score some images by models that were trained on all others, once a seed.
 
-    Such as a hospital's, by models that have seen films of other hospitals only.
+    Such as a hospital's, by models that have seen films of other hospitals only. The test is bool
+    (n,), True for the m images to score; all else, and errors, are as in :func:`cross_validate`.
 
-    Args:
-        model: as in :func:`cross_validate`, like all but test; so are the errors.
-        X: (n, ...).
-        labels: (n,).
-        test: bool (n,), the images to score.
-        seeds: how often, or which.
-        memory: a folder.
-        progress: show a bar.
-
-    Returns:
-        float64 (seeds, m), 0..1, of class 1, of the m images of the test.
+    Returns float64 (seeds, m), 0..1, of class 1.
     """
     X, labels, jobs = _one_part(model, X, labels, test, seeds)
-    return np.concatenate(_finished(_fold, model, X, labels, jobs, memory, progress))
+    return np.concatenate(_finished(_scored, model, X, labels, jobs, memory, progress))
 
 
 def watch(network, X, labels, test, *, seeds=5, memory=None, progress=True):
     """Train as :func:`hold_out` does, and look at the images held out after each epoch.
 
-    Args:
-        network: a classifier of :mod:`xraylib.training.classifier`.
-        X: as in :func:`hold_out`, like all that follow; so are the errors.
-        labels: (n,).
-        test: bool (n,).
-        seeds: how often, or which.
-        memory: a folder.
-        progress: show a bar.
+    The network is a classifier of :mod:`xraylib.training.classifier`; all else, and errors, are as
+    there.
 
-    Returns:
-        list of dict, for each seed the curves that :func:`xraylib.training.fitting.fit` returns;
-        val_loss and so on are of the images held out.
+    Returns a list of dict, for each seed the curves that :func:`xraylib.training.fitting.fit`
+    returns; val_loss and so on are of the images held out.
     """
     X, labels, jobs = _one_part(network, X, labels, test, seeds)
     return _finished(_watched, network, X, labels, jobs, memory, progress)
@@ -170,31 +149,24 @@ def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
     depends on the number of threads and on the library. Each training runs in a process of its own,
     as many side by side as there are cores.
 
-    Args:
-        model: as in :func:`hold_out`, like all but ways and seed; so are the errors.
-        X: (n, ...).
-        labels: (n,).
-        test: bool (n,).
-        ways: (threads, onednn) of each process: how many threads TensorFlow has for one operation,
-            and whether it may use the library oneDNN.
-        seed: of each training.
-        memory: a folder.
+    The ways are (threads, onednn) of each process: how many threads TensorFlow has for one
+    operation, and whether it may use the library oneDNN. All trainings have the one seed; all else,
+    and errors, are as in :func:`hold_out`.
 
-    Returns:
-        float64 (ways, m), 0..1, of class 1, of the m images of the test.
+    Returns float64 (ways, m), 0..1, of class 1, of the m images of the test.
     """
     X, labels, [(test, seed, _)] = _one_part(model, X, labels, test, [seed])
-    keep, known_by = _kept(_by_ways, memory, X, labels)
-    return keep(clone(model), X, labels, test, seed, list(ways), known_by)
+    keep = _kept(_by_ways, memory, X, labels)
+    return keep(clone(model), X, labels, test, seed, list(ways))
 
 
-def _by_ways(model, X, labels, test, seed, ways, known_by):
+def _by_ways(model, X, labels, test, seed, ways):
     def scores(threads, onednn):
         # TensorFlow chooses how it adds when it is loaded.
         env = {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
         with loky.ProcessPoolExecutor(1, env=env) as process:
             try:
-                return process.submit(_fold, model, X, labels, test, seed, 0, "").result()
+                return process.submit(_scored, model, X, labels, test, seed).result()
             except Exception as error:  # a model raises whatever its parts raise
                 raise RuntimeError(
                     f"a training with {threads} threads, oneDNN {onednn}, failed in a process of "
@@ -232,37 +204,6 @@ def _checked(model, X, labels, groups, seeds):
     return X, labels, groups, seeds
 
 
-def _kept(work, memory, X, labels):
-    """The work as a folder keeps it, and what it is known by besides its arguments."""
-    if memory is not None and Path(memory).exists() and not Path(memory).is_dir():
-        raise ValueError(f"memory: expected a folder, but {memory} is a file")
-    # Hashed once, not with every fold; of an array on disk not where it lies.
-    of = [
-        each.known_by if isinstance(each, OnDisk) else each
-        for each in (X if isinstance(X, tuple) else (X,))
-    ]
-    known_by = joblib.hash([of, labels]) + _house() if memory is not None else ""
-    # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
-    place = None if memory is None else str(memory)  # of a Path it makes another folder
-    keep = joblib.Memory(place, verbose=0, compress=True).cache(work, ignore=["X", "labels"])
-    return keep, known_by
-
-
-def _finished(work, model, X, labels, jobs, memory, progress):
-    """What each job gives, a list in their order."""
-    model = clone(model)  # what it was fitted to before is no part of what a fold is known by
-    keep, known_by = _kept(work, memory, X, labels)
-    with joblib.parallel_config() as around:
-        n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
-    n_jobs = n_jobs if len(jobs) > 1 else 1  # one alone needs no worker
-    # A job is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
-    # they would be lost for good.
-    finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator")(
-        joblib.delayed(_train)((keep, model, X, labels, *job, known_by)) for job in jobs
-    )
-    return list(tqdm(finished, total=len(jobs), unit="fold", disable=not progress))
-
-
 def _folds(labels, groups, folds, seed):
     """Which fold holds each image out, int (n,)."""
     fold = np.empty(len(labels), np.int64)
@@ -280,9 +221,53 @@ def _folds(labels, groups, folds, seed):
     return fold
 
 
-def _train(job):
-    """Scores or curves of a job; an error says which it was."""
-    keep, *fold = job
+def _finished(work, model, X, labels, jobs, memory, progress):
+    """What the work gives for each job (test, seed, fold's number), a list in their order."""
+    model = clone(model)  # what it was fitted to before is no part of what a fold is known by
+    keep = _kept(work, memory, X, labels)
+    with joblib.parallel_config() as around:
+        n_jobs = around["n_jobs"] if isinstance(around["n_jobs"], int) else -1
+    n_jobs = n_jobs if len(jobs) > 1 else 1  # one alone needs no worker
+    # A job is one tuple: arrays on their own joblib would scatter to one Dask worker, and with it
+    # they would be lost for good.
+    finished = joblib.Parallel(n_jobs, batch_size=1, return_as="generator")(
+        joblib.delayed(_run)((keep, model, X, labels, *job)) for job in jobs
+    )
+    return list(tqdm(finished, total=len(jobs), unit="fold", disable=not progress))
+
+
+def _kept(work, memory, X, labels):
+    """The work, whose results a folder keeps: one inside it for these data, code and libraries."""
+    if memory is None:
+        return work
+    if Path(memory).exists() and not Path(memory).is_dir():
+        raise ValueError(f"memory: expected a folder, but {memory} is a file")
+    # Hashed once, not with every fold; of an array on disk not where it lies.
+    arrays = X if isinstance(X, tuple) else (X,)
+    data = [each.known_by if isinstance(each, OnDisk) else each for each in arrays]
+    folder = Path(memory) / joblib.hash([data, labels, _house()])
+    # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
+    return joblib.Memory(folder, verbose=0, compress=True).cache(work, ignore=["X", "labels"])
+
+
+def _house():
+    """What a training runs through: the code of xraylib, the versions of the libraries."""
+    folder = Path(__file__).parents[1]
+    code = b"".join(
+        path.read_bytes()
+        for part in ("models/*", "training/*", "evaluation/validation", "data/images")
+        for path in sorted(folder.glob(part + ".py"))
+    )
+    versions = [os.environ.get("TF_ENABLE_ONEDNN_OPTS")]  # it rounds in another way
+    for name in ("numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions.append((name, metadata.version(name)))
+    return code, versions
+
+
+def _run(job):
+    """Do one job, maybe in a worker; an error says which it was."""
+    keep, model, X, labels, test, seed, number = job
     if multiprocessing.parent_process() is not None:
         # A training fills one core; with one thread its result does not depend on their number.
         # TensorFlow reads this when it starts, and knows nothing of joblib's own limit.
@@ -291,18 +276,31 @@ def _train(job):
         # A graphics card is shared: the first worker must not take its whole memory.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
-        return keep(*fold)
+        return keep(model, X, labels, test, seed)
     except Exception as error:  # a model raises whatever its parts raise
         raise RuntimeError(
-            f"seed {fold[-3]}, fold {fold[-2]}: the model failed: {type(error).__name__}: {error}"
+            f"seed {seed}, fold {number}: the model failed: {type(error).__name__}: {error}"
         ) from error
 
 
-def _fold(model, X, labels, test, seed, number, known_by):
-    """Train without a fold and score it, float64 (1, m); of k that are shown instead, (k, m)."""
+def _scored(model, X, labels, test, seed):
+    """Train without the test and score it, float64 (1, m); of k that are shown instead, (k, m)."""
     X, *shown = X if isinstance(X, tuple) else (X, X)
     model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
     return np.stack([_scores(model, _part(model, each, test), labels[test]) for each in shown])
+
+
+def _watched(network, X, labels, test, seed):
+    """Train without the test and give the curves, with values of the test."""
+    validation = _part(network, X, test), labels[test]
+    train = _part(network, X, ~test), labels[~test]
+    return _seeded(network, seed).fit(*train, validation=validation).history_
+
+
+def _seeded(model, seed):
+    model = clone(model)
+    random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
+    return model.set_params(**dict.fromkeys(random, seed))
 
 
 def _part(model, X, which):
@@ -319,34 +317,6 @@ def _scores(model, X, labels):
     if hasattr(model, "predict_proba"):
         return metrics.checked_scores(model.predict_proba(X)[:, 1], labels)
     return special.expit(model.decision_function(X))  # 0.5 where the decision changes
-
-
-def _watched(network, X, labels, test, seed, number, known_by):
-    """Train without some images and give the curves, with values of those images."""
-    network = _seeded(network, seed)
-    validation = _part(network, X, test), labels[test]
-    return network.fit(_part(network, X, ~test), labels[~test], validation=validation).history_
-
-
-def _seeded(model, seed):
-    model = clone(model)
-    random = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
-    return model.set_params(**dict.fromkeys(random, seed))
-
-
-def _house():
-    """What a training runs through: the code of xraylib, the versions of the libraries."""
-    folder = Path(__file__).parents[1]
-    code = b"".join(
-        path.read_bytes()
-        for part in ("models/*", "training/*", "evaluation/validation", "data/images")
-        for path in sorted(folder.glob(part + ".py"))
-    )
-    versions = [os.environ.get("TF_ENABLE_ONEDNN_OPTS")]  # it rounds in another way
-    for name in _LIBRARIES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions.append((name, metadata.version(name)))
-    return hashlib.sha256(code + repr(versions).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
