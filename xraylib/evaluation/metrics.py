@@ -1,6 +1,7 @@
 """Scores with their k/n and interval: what a binary classifier is worth on given images."""
 
 import html
+import statistics
 import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -31,8 +32,8 @@ def proportion(k, n):
     """Proportion of k of n with its exact (Clopper–Pearson) 95 % interval.
 
     Args:
-        k: how many were right, a whole number of 0..n.
-        n: how many there were, a whole number of 1 or more.
+        k: how many were right, a whole number, 0..n.
+        n: how many there were, a whole number, 1 or more.
 
     Raises ValueError where an argument is not as above.
     Source: Clopper and Pearson, Biometrika 26 (1934), as in ``scipy.stats.binomtest``. It assumes
@@ -57,7 +58,7 @@ class Spread(NamedTuple):
     @property
     def median(self):
         """Proportion of the median training; of an even number the lower middle one."""
-        return proportion(sorted(self.values)[(len(self.values) - 1) // 2], self.n)
+        return proportion(statistics.median_low(self.values), self.n)
 
     @property
     def range(self):
@@ -87,10 +88,10 @@ class Estimate(NamedTuple):
         if np.isnan(self.value):
             return "not defined"
         if np.isnan(self.low):
-            return f"{self.value:.2f} (no interval)"
+            return f"{self.value:z.2f} (no interval)"
         to = " to " if self.low < 0 else "–"
-        value, low, high = (f"{round(each, 2) + 0:.2f}" for each in self)  # no -0.00
-        return f"{value} ({low}{to}{high})".replace("inf", "∞")
+        # z: no -0.00
+        return f"{self.value:z.2f} ({self.low:z.2f}{to}{self.high:z.2f})".replace("inf", "∞")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +130,15 @@ class BinaryResult:
         rows = {
             "images": f"{self.n}, {self.confusion[1].sum()} of them {names[1]}",
             "threshold": f"{self.threshold:.2f}, {names[1]} from there on",
-            **{name: getattr(self, name) for name in ("accuracy", "sensitivity", "specificity")},
-            **{"AUC": self.auc, "Brier score": self.brier, "ECE": f"{self.ece:.2f}"},
+            "accuracy": str(self.accuracy),
+            "sensitivity": str(self.sensitivity),
+            "specificity": str(self.specificity),
+            "AUC": str(self.auc),
+            "Brier score": str(self.brier),
+            "ECE": f"{self.ece:.2f}",
         }
         called = pd.DataFrame(self.confusion, names, names)
-        called = called.add_prefix("true ", axis=0).add_prefix("called ")
-        return {name: str(value) for name, value in rows.items()}, called
+        return rows, called.add_prefix("true ", axis=0).add_prefix("called ")
 
     def __str__(self):
         rows, called = self._tables()
@@ -206,14 +210,12 @@ def _bootstrap(labels, scores, groups, draws, seed):
     """AUC and Brier score, each with its percentile interval over draws of whole groups; notes."""
     both = 0 < labels.sum() < len(labels)
     squares = (scores - labels) ** 2
-    auc = Estimate(metrics.roc_auc_score(labels, scores) if both else np.nan, np.nan, np.nan)
-    brier = Estimate(float(squares.mean()), np.nan, np.nan)
     notes = [] if both else [f"every image is of class {labels[0]}: an AUC needs both classes"]
     members = np.unique(groups, return_inverse=True)[1]
     count = members.max() + 1
     if count == 1:
         notes += ["all images are of one group: the bootstrap needs several for an interval"]
-        return auc, brier, notes
+        draws = 0
     rank = np.unique(scores, return_inverse=True)[1]
     rng = np.random.default_rng(seed)
     aucs, briers = [], []
@@ -224,20 +226,24 @@ def _bootstrap(labels, scores, groups, draws, seed):
         ones, zeros = (np.bincount(rank, weights * (labels == label)) for label in (1, 0))
         if pairs := ones.sum() * zeros.sum():
             aucs.append(ones @ (zeros.cumsum() - zeros / 2) / pairs)
-    brier = Estimate(brier.value, *np.quantile(briers, (0.025, 0.975)).tolist())
-    if not aucs:
-        return auc, brier, notes
-    auc = Estimate(auc.value, *np.quantile(aucs, (0.025, 0.975)).tolist())
-    if left_out := draws - len(aucs):
+    auc = metrics.roc_auc_score(labels, scores) if both else np.nan
+    if 0 < len(aucs) < draws:
+        left_out = draws - len(aucs)
         notes += [f"{left_out} of {draws} bootstrap draws held one class only and are left out"]
-    if np.ptp(aucs) == 0:
-        why = "these scores separate the classes perfectly, and " if auc.value in (0, 1) else ""
+    if aucs and np.ptp(aucs) == 0:
+        why = "these scores separate the classes perfectly, and " if auc in (0, 1) else ""
         notes += [
             f"{why}every bootstrap draw gave the same AUC: the bootstrap cannot see beyond these "
             "images, and that interval is no sign of certainty; the exact intervals of sensitivity "
             "and specificity say more"
         ]
-    return auc, brier, notes
+    return _percentile(auc, aucs), _percentile(squares.mean(), briers), notes
+
+
+def _percentile(value, drawn):
+    """Estimate with the interval that holds 95 % of the draws; of no draws, without one."""
+    low, high = np.quantile(drawn, (0.025, 0.975)) if drawn else (np.nan, np.nan)
+    return Estimate(float(value), float(low), float(high))
 
 
 class Calibration(NamedTuple):
@@ -259,15 +265,11 @@ def calibration(labels, scores):
         labels: (n,) of 0 and 1.
         scores: (n,) of class 1, 0..1.
 
-    Returns:
-        Calibration:
-            intercept: with a slope of 1. 0 is right on the whole; below 0 scores are too high.
-            slope: with an intercept of its own. 1 is right; below 1 scores lie too near to 0 and
-                1, above 1 too near to one half. Infinite, with one limit, where they separate the
-                classes.
-
-        NaN is what cannot be said: both where a class is absent, the slope where scores are equal.
-
+    Returns a Calibration: the intercept of a regression with a slope of 1, where 0 is right on the
+    whole and below 0 scores are too high; the slope beside an intercept of its own, where 1 is
+    right, below 1 scores lie too near to 0 and 1 and above 1 too near to one half. Infinite, with
+    one limit, is the slope of scores that separate the classes. NaN is what cannot be said: both
+    where a class is absent, the slope where scores are equal.
     Raises ValueError where an argument is not as above.
     Source: Cox, Biometrika 45 (1958), 562; Van Calster et al., BMC Medicine 17 (2019), 230. The
     intervals hold what a likelihood-ratio test at 5 % does not refuse. They take images for
@@ -316,15 +318,15 @@ def _estimate(likelihood, best, top=None):
         start = np.sign(best)
         while likelihood(start) < least:
             start *= 2
-    limits = []
-    for end in (-1.0, 1.0):
-        if best == end * np.inf:
-            limits.append(best)
-            continue
-        while likelihood(start + end) > least:
-            end *= 2
-        limits.append(brentq(lambda v: likelihood(v) - least, start, start + end))
-    return Estimate(best, *limits)
+
+    def limit(step):
+        if best == step * np.inf:
+            return best
+        while likelihood(start + step) > least:
+            step *= 2
+        return brentq(lambda value: likelihood(value) - least, start, start + step)
+
+    return Estimate(best, limit(-1.0), limit(1.0))
 
 
 def choose_threshold(labels, scores):
@@ -334,10 +336,8 @@ def choose_threshold(labels, scores):
         labels: (n,) of 0 and 1, both.
         scores: (n,) of class 1, 0..1.
 
-    Returns:
-        float 0..1, half-way between a score and the next lower one: where sensitivity plus
-        specificity is largest; of equals the highest.
-
+    Returns float 0..1, half-way between a score and the next lower one: where sensitivity plus
+    specificity is largest; of equals the highest.
     Raises ValueError where an argument is not as above.
     Source: Youden, Index for rating diagnostic tests, Cancer 3 (1950).
     """
