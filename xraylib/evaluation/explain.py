@@ -28,14 +28,10 @@ def grad_cam(model, images, *, batch_size=8, progress=True):
         batch_size: images a call.
         progress: show a bar on stderr if it takes more than two seconds.
 
-    Returns:
-        float32 (n, size, size), 0 or more, the evidence of class 1; the largest value of each map
-        is 1, or 0 where the weighted sum is positive nowhere, which happens. Cells (7 × 7 on
-        EfficientNet-Lite0) are interpolated bilinearly, the outermost continued to the edge.
-
-    Raises:
-        ValueError: wrong images, another model, or scores that are NaN.
-
+    Returns float32 (n, size, size), 0 or more, the evidence of class 1; the largest value of each
+    map is 1, or 0 where the weighted sum is positive nowhere, which happens. Cells (7 × 7 on
+    EfficientNet-Lite0) are interpolated bilinearly, the outermost continued to the edge.
+    Raises ValueError where an argument is not as above, or scores are NaN.
     Source: Selvaraju et al. 2017, equations 1 and 2.
     """
     unit = sigmoid_unit(model)
@@ -73,15 +69,10 @@ def occlusion(model, images, *, patch=32, stride=16, batch_size=32, progress=Tru
         batch_size: covered images a call.
         progress: show a bar on stderr if it takes more than two seconds.
 
-    Returns:
-        float32 (n, size, size), in logits, above 0 where covering speaks against class 1: each drop
-        is put at the centre of its patch, with bilinear interpolation between, and continued to the
-        edges. Not scaled.
-
-    Raises:
-        ValueError: wrong images, another model, a patch or stride out of range, or scores that are
-            NaN.
-
+    Returns float32 (n, size, size), in logits, above 0 where covering speaks against class 1: each
+    drop is put at the centre of its patch, with bilinear interpolation between, and continued to
+    the edges. Not scaled.
+    Raises ValueError where an argument is not as above, or scores are NaN.
     Source: Zeiler & Fergus 2014, section 4.2.
     """
     unit = sigmoid_unit(model)

@@ -26,19 +26,28 @@ def random_map(images, seed=0):
         images: (n, height, width, ...); only their shape is used.
         seed: whole number from 0.
 
-    Returns:
-        float32 (n, height, width), 0..1 with largest value 1: 7 × 7 cells drawn uniformly,
-        interpolated as :func:`xraylib.evaluation.explain.grad_cam` does.
+    Returns float32 (n, height, width), 0..1 with largest value 1: 7 × 7 cells drawn uniformly,
+    interpolated as :func:`xraylib.evaluation.explain.grad_cam` does.
     """
     n, height, width = np.shape(images)[:3]
     cells = np.random.default_rng(seed).random((n, 7, 7), np.float32)
-    resized = [cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in cells]
-    maps = np.reshape(resized, (n, height, width))
+    size = width, height
+    maps = np.array([cv2.resize(c, size, interpolation=cv2.INTER_LINEAR) for c in cells])
     return maps / maps.max((1, 2), keepdims=True)
 
 
 class Hits(NamedTuple):
-    """How well maps hit known evidence; see :func:`hits`."""
+    """How well maps hit known evidence.
+
+    Attributes:
+        pointing: the pointing game, k of n maps whose maximum lies inside the mask. Where pixels
+            share the maximum, more than half of them must. A flat map points nowhere.
+        mass: mean share of a map's positive values that lies inside, 0..1; 0 for a map that has
+            none.
+        area: mean share of the image that the masks cover: what both would be for a point drawn
+            uniformly, or for mass spread evenly.
+        flat: how many maps have one value everywhere.
+    """
 
     pointing: metrics.Proportion
     mass: float
@@ -47,7 +56,7 @@ class Hits(NamedTuple):
 
 
 def hits(maps, masks):
-    """Whether maps hit the evidence that is known to be there.
+    """Whether maps hit the evidence that is known to be there, as :class:`Hits`.
 
     Args:
         maps: (n, height, width), finite; large where the model is said to look.
@@ -55,19 +64,7 @@ def hits(maps, masks):
             nearest. The masks of other films, ``np.roll(masks, 1, axis=0)``, show how often maps
             hit that only know where such evidence usually lies.
 
-    Returns:
-        Hits:
-            pointing: the pointing game, k of n maps whose maximum lies inside the mask. Where
-                pixels share the maximum, more than half of them must. A flat map points nowhere.
-            mass: mean share of a map's positive values that lies inside, 0..1; 0 for a map that
-                has none.
-            area: mean share of the image that the masks cover: what both would be for a point
-                drawn uniformly, or for mass spread evenly.
-            flat: how many maps have one value everywhere.
-
-    Raises:
-        ValueError: shapes differ, masks are not bool, a mask is empty, or maps are not finite.
-
+    Raises ValueError where an argument is not as above, or a mask is empty.
     Source: the pointing game of Zhang et al. 2018, without its margin of 15 pixels.
     """
     maps, masks = np.asarray(maps, np.float64), np.asarray(masks)
@@ -105,12 +102,8 @@ def randomise(model, seed=0, *, backbone=True):
         backbone: False keeps the weights up to "features", as
             :func:`xraylib.models.random_weights.initialise` does.
 
-    Returns:
-        keras.Model, not compiled.
-
-    Raises:
-        ValueError: no layer "features".
-
+    Returns keras.Model, not compiled.
+    Raises ValueError where there is no layer "features".
     Source: the cascading randomisation of Adebayo et al. 2018, section 3.1.
     """
     model.get_layer("features")  # raises where there is none
@@ -135,15 +128,11 @@ def sanity(methods, model, images, *, seed=0, draws=3):
         seed: of the random weights.
         draws: how many random models a stage.
 
-    Returns:
-        pandas.DataFrame, a row a method and a column a stage, "top" (weights behind "features"
-        drawn anew) and "all": the mean of Spearman's rank correlation of each map with its own
-        before, over images and draws. A pair with a flat map counts 1 if both are, otherwise 0.
-
-    Raises:
-        ValueError: a method gives no finite (n, height, width), or the model has no layer
-            "features".
-
+    Returns pandas.DataFrame, a row a method and a column a stage, "top" (weights behind "features"
+    drawn anew) and "all": the mean of Spearman's rank correlation of each map with its own before,
+    over images and draws. A pair with a flat map counts 1 if both are, otherwise 0.
+    Raises ValueError where a method gives no finite (n, height, width), or there is no layer
+    "features".
     Source: Adebayo et al. 2018.
     """
     before = {name: _explained(name, explain, model, images) for name, explain in methods.items()}

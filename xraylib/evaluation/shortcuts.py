@@ -13,7 +13,7 @@ import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
@@ -34,11 +34,8 @@ def black_centre(images, share=0.5):
         images: array (n, h, w, 3), or list of (h, w, 3) arrays of any sizes.
         share: of the area, 0..1, that the black box covers; it has the shape of the image.
 
-    Returns:
-        New images, an array for an array and a list for a list.
-
-    Raises:
-        ValueError: images of another shape, or a share out of range.
+    Returns new images, an array for an array and a list for a list.
+    Raises ValueError where an argument is not as above.
     """
     _check(images, share)
     out = images.copy() if isinstance(images, np.ndarray) else [image.copy() for image in images]
@@ -48,17 +45,9 @@ def black_centre(images, share=0.5):
 
 
 def centre_crop(images, share=0.1):
-    """Keep the middle of each image and drop the rim.
+    """Keep the middle of each image, this share of the area or one pixel, and drop the rim.
 
-    Args:
-        images: array (n, h, w, 3), or list of (h, w, 3) arrays of any sizes.
-        share: of the area, 0..1, that is kept, one pixel at least; it has the shape of the image.
-
-    Returns:
-        New images, an array for an array and a list for a list.
-
-    Raises:
-        ValueError: images of another shape, or a share out of range.
+    All else as in :func:`black_centre`.
     """
     _check(images, share)
     if isinstance(images, np.ndarray):
@@ -94,8 +83,7 @@ def thumbnails(images, size=16):
         images: uint8 array (n, h, w, 3), or list of (h, w, 3).
         size: side in pixels.
 
-    Returns:
-        float64 (n, size²), 0..1.
+    Returns float64 (n, size²), 0..1.
     """
     small = datasets.resize(images, size, "bilinear").mean(axis=-1)
     return small.reshape(len(small), -1) / 255
@@ -107,9 +95,8 @@ def grey_values(images):
     Args:
         images: sequence of uint8 (h, w, 3).
 
-    Returns:
-        float64 (n, 9), 0..255: mean, standard deviation, and the quantiles of 1, 5, 25, 50, 75, 95
-        and 99 %.
+    Returns float64 (n, 9), 0..255: mean, standard deviation, and the quantiles of 1, 5, 25, 50, 75,
+    95 and 99 %.
     """
     shares = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     greys = (image.mean(axis=-1) for image in images)  # one at a time: some are large
@@ -122,9 +109,8 @@ def fine_detail(images):
     Args:
         images: sequence of uint8 (h, w, 3); brought to 299 × 299 first, pixels skipped.
 
-    Returns:
-        float64 (n, 3), the shares of the power spectrum's energy above half of the highest
-        frequency, across, up and down, and both; logarithms to base 10.
+    Returns float64 (n, 3), the shares of the power spectrum's energy above half of the highest
+    frequency, across, up and down, and both; logarithms to base 10.
     """
     fades = np.outer(np.hanning(299), np.hanning(299))  # or the edges would count as detail
     high = np.abs(np.fft.fftfreq(299)) > 0.25  # cycles per pixel; 0.5 is the highest
@@ -149,31 +135,21 @@ def metadata_only(data, metadata, *, seeds=5):
             the tree sees: what was left blank for one class only is a shortcut itself.
         seeds: how often, each time with the people dealt anew; or the seeds themselves.
 
-    Returns:
-        metrics.Spread, over the dealings.
-
-    Raises:
-        ValueError: unknown columns, the label among them, or too few groups.
+    Returns metrics.Spread, over the dealings.
+    Raises ValueError of unknown columns, the label among them, or too few groups.
     """
-    columns = metadata_columns(data, metadata)
-    model, dealt = metadata_tree(columns), {"seeds": seeds, "progress": False}
-    return cross_validate(model, columns, data.labels, data.groups, **dealt).spread
+    X = metadata_columns(data, metadata)
+    settings = {"seeds": seeds, "progress": False}
+    return cross_validate(metadata_tree(X), X, data.labels, data.groups, **settings).spread
 
 
 def metadata_columns(data, names):
-    """Columns of a dataset's table as a classifier can take them.
+    """Columns of a Dataset's table, by their names, as a classifier can take them.
 
-    Args:
-        data: Dataset.
-        names: of columns.
-
-    Returns:
-        pandas.DataFrame of float64 where all values are numbers, also of one unit, ages as DICOM
-        writes them, such as "045Y" (in years), or dates of one form (in days), else of str with
-        "(missing)".
-
-    Raises:
-        ValueError: unknown columns, or the label.
+    Returns pandas.DataFrame of float64 where all values are numbers, also of one unit, ages as
+    DICOM writes them, such as "045Y" (in years), or dates of one form (in days), else of str with
+    "(missing)".
+    Raises ValueError of unknown columns, or the label.
     """
     known = [column for column in data.table.columns if column != "label"]
     unknown = [name for name in names if name not in known]
@@ -207,19 +183,16 @@ def _as_numbers(values):
 
 def metadata_tree(columns):
     """A decision tree of depth 3 for such columns; what is missing is something that it sees."""
-    numbers = [name for name in columns if columns[name].dtype.kind == "f"]
-    others = [name for name in columns if name not in numbers]
-    # Of many categories one by one such a tree would see too few.
-    many = [name for name in others if columns[name].nunique() > MANY_VALUES]
-    few = [name for name in others if name not in many]
+    numbers = list(columns.select_dtypes("floating"))
+    values = columns.drop(columns=numbers).nunique()
+    few = list(values.index[values <= MANY_VALUES])
+    many = list(values.index[values > MANY_VALUES])
     # The median, and a column of its own that says where it was put in.
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    shares = TargetEncoder(target_type="binary")
+    one_by_one = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    by_share = TargetEncoder(target_type="binary")  # of class 1
     return make_pipeline(
-        ColumnTransformer(
-            [("numbers", fill, numbers), ("few", encode, few), ("many", shares, many)]
-        ),
+        make_column_transformer((fill, numbers), (one_by_one, few), (by_share, many)),
         DecisionTreeClassifier(max_depth=3),
     )
 
@@ -231,12 +204,8 @@ def hashes(images, progress=True):
         images: sequence of uint8 (h, w, 3).
         progress: show a bar on stderr.
 
-    Returns:
-        uint64 (n,).
-
-    Raises:
-        ValueError: images that are not uint8 (h, w, 3).
-
+    Returns uint64 (n,).
+    Raises ValueError of images that are not uint8 (h, w, 3).
     Source: ``imagehash.phash`` (Zauner 2010): the signs, about their median, of the lowest 8 × 8
     frequencies of the discrete cosine transform of 32 × 32 grey pixels.
     """
@@ -262,13 +231,10 @@ def alike(hashed, distance=8):
         hashed: what :func:`hashes` gives, uint64 (n,).
         distance: the largest number of signs, 0..64, in which a pair may differ; always even.
 
-    Returns:
-        (first, second, apart): int32 (m,), positions with first < second, and int (m,), the signs
-        in which they differ; the most alike first, then by position. Of a set in which thousands
-        are copies of one another m is millions.
-
-    Raises:
-        ValueError: a distance out of range.
+    Returns (first, second, apart): int32 (m,), positions with first < second, and uint8 (m,), the
+    signs in which they differ; the most alike first, then by position. Of a set in which thousands
+    are copies of one another m is millions.
+    Raises ValueError of a distance out of range.
     """
     if isinstance(distance, bool) or distance not in range(65):
         raise ValueError(f"distance: expected a whole number from 0 to 64, got {distance!r}")
