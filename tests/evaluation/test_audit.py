@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from tests.book.browser import CHROMIUM, MISSING, chromium
 from tests.project.command import xraylib
@@ -17,6 +18,20 @@ from xraylib.evaluation import audit, audit_page
 N = 60
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Fits of sixty films lose more by several threads than they gain."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def two_views(monkeypatch):
+    """Of the pictures two suspects alone: for what is not about the others."""
+    some = ("16 × 16 pixels", "the four corners, 8 × 8 pixels each")
+    monkeypatch.setattr(audit, "VIEWS", {what: audit.VIEWS[what] for what in some})
+
+
 @functools.cache
 def chest(patient):
     return np.asarray(
@@ -24,33 +39,43 @@ def chest(patient):
     )
 
 
-@pytest.fixture
-def films(tmp_path, monkeypatch):
+def write(folder, change=lambda i, image: image, table=lambda table: table):
     """Chest films of 60 people, half of them called ill by nothing that is in the picture."""
-    monkeypatch.setattr(own_images, "PROFILES", tmp_path)
-    (tmp_path / "phantom.yml").write_text("dataset: phantom\ninterpolation: nearest\n")
+    (folder / "phantom.yml").write_text("dataset: phantom\ninterpolation: nearest\n")
+    for i in range(N):
+        path = folder / "films" / ("ill", "well")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Sizes and bytes are drawn alike; letters are left to chance.
+        Image.fromarray(change(i, chest(i))).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_images, "PROFILES", folder)
+        done = xraylib("manifest", folder / "films", "--positive", "ill")
+    assert done.returncode == 0, done.stderr
+    path = folder / "films/manifest.csv"
+    table(pd.read_csv(path)).to_csv(path, index=False)
+    return path
 
-    def write(change=lambda i, image: image, table=lambda table: table):
-        for i in range(N):
-            path = tmp_path / "films" / ("ill", "well")[i % 2] / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Sizes and bytes are drawn alike; letters are left to chance.
-            Image.fromarray(change(i, chest(i))).save(path)
-        done = xraylib("manifest", tmp_path / "films", "--positive", "ill")
-        assert done.returncode == 0, done.stderr
-        path = tmp_path / "films/manifest.csv"
-        table(pd.read_csv(path)).to_csv(path, index=False)
-        return path
 
-    return write
+@pytest.fixture
+def films(tmp_path):
+    return functools.partial(write, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def untied(tmp_path_factory):
+    """The folder of an audit of such films as they are."""
+    path = write(tmp_path_factory.mktemp("untied"))
+    done = xraylib("audit", path, "--quick")
+    assert done.returncode == 0, done.stderr
+    return path.parent
 
 
 def suspects(found):
     return {each["what"].split(" (")[0]: each for each in found["suspects"]}
 
 
-def test_where_nothing_is_tied_nothing_is_flagged(films):
-    found = audit.audit(films(), backbone=False, progress=False)
+def test_where_nothing_is_tied_nothing_is_flagged(untied):
+    found = json.loads((untied / "audit.json").read_text())
     assert [each["what"] for each in found["suspects"] if each.get("flagged")] == []
     assert found["counts"][0] | {"train": 0, "val": 0} == {
         "class": "well", "images": 30, "people": 30, "train": 0, "val": 0
@@ -61,7 +86,7 @@ def test_where_nothing_is_tied_nothing_is_flagged(films):
     assert "none of the suspects" in audit.summary(found)
 
 
-def test_of_a_large_set_some_people_are_scored(films, monkeypatch):
+def test_of_a_large_set_some_people_are_scored(films, two_views, monkeypatch):
     def two_films_each(table):
         return table.assign(group=table.group // 2)
 
@@ -76,7 +101,7 @@ def test_of_a_large_set_some_people_are_scored(films, monkeypatch):
     assert f"Scored are {scored} of the {N} films" in audit_page.page(found)
 
 
-def test_what_is_tied_is_found(films):
+def test_what_is_tied_is_found(films, two_views):
     """A letter in a corner, another size, and a note that only the ill have."""
 
     def change(i, image):
@@ -100,7 +125,7 @@ def test_what_is_tied_is_found(films):
     assert found["suspects"][0]["auc"][1] >= found["suspects"][-1].get("auc", [0, 0])[1]
 
 
-def test_what_is_known_of_ten_people_is_not_what_is_known_of_sixty_films(films):
+def test_what_is_known_of_ten_people_is_not_what_is_known_of_sixty_films(films, two_views):
     """The labels of a person's films are shuffled together, or nothing but the films would vary."""
 
     def table(table):
@@ -116,7 +141,7 @@ def test_what_is_known_of_ten_people_is_not_what_is_known_of_sixty_films(films):
     assert not any("is it the label" in each["what"] for each in found.values())
 
 
-def test_people_with_films_of_both_classes_have_a_control(films):
+def test_people_with_films_of_both_classes_have_a_control(films, two_views):
     """Whose first film is always of the same one."""
     path = films(table=lambda t: t.sort_index(key=lambda i: t.file.str[5:]).assign(
         group=t.file.str.extract(r"(\d+)")[0].astype(int) // 2, split="train"
@@ -125,7 +150,7 @@ def test_people_with_films_of_both_classes_have_a_control(films):
     assert len(found["16 × 16 pixels"]["control"]) == audit.SEEDS
 
 
-def test_leaks_and_blank_films(films):
+def test_leaks_and_blank_films(films, two_views):
     """A copy of another person, a person on both sides of the split, a film without a picture."""
 
     def change(i, image):
@@ -151,7 +176,7 @@ def test_leaks_and_blank_films(films):
     assert "people on both sides of a split: 2" in done.stdout
 
 
-def test_of_many_copies_some_are_told_and_all_are_counted(films, monkeypatch):
+def test_of_many_copies_some_are_told_and_all_are_counted(films, two_views, monkeypatch):
     """As in a set that somebody enlarged with copies: pairs grow with their square."""
     kept = []
 
@@ -172,10 +197,8 @@ def test_of_many_copies_some_are_told_and_all_are_counted(films, monkeypatch):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
-def test_the_page_stands_alone(films):
-    path = films()
-    assert xraylib("audit", path, "--quick").returncode == 0
-    page = path.parent / "audit.html"
+def test_the_page_stands_alone(untied):
+    page = untied / "audit.html"
     assert re.findall(r"""(?:src|href)=(?!"data:)[^ >]+""", page.read_text()) == []
     with chromium() as browser:
         tab = browser.new_page(viewport={"width": 390, "height": 800})
@@ -204,6 +227,6 @@ def test_of_a_handful_of_films_nothing_is_said(films, tmp_path):
 
 
 def test_a_set_that_is_none_is_named(tmp_path):
-    done = xraylib("audit", tmp_path / "manifest.csv")
+    done = xraylib("audit", tmp_path / "manifest.csv", "--quick")
     assert done.returncode == 1 and "expected a manifest, found no file" in done.stderr
-    assert xraylib("audit", "phantom").returncode == 1
+    assert xraylib("audit", "phantom", "--quick").returncode == 1

@@ -5,7 +5,6 @@ show how each test works, and on what it can be wrong.
 """
 
 import base64
-import contextlib
 import io
 import json
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from tqdm import tqdm
 from xraylib.data import datasets, images, manifest
 from xraylib.evaluation import metrics, shortcuts
 from xraylib.evaluation.audit_page import page
+from xraylib.evaluation.shortcuts import black_centre, centre_crop, thumbnails
 from xraylib.evaluation.validation import cross_validate
 
 SEEDS, FOLDS = 3, 5
@@ -33,13 +34,9 @@ NO_SUSPECTS = {"file", "label", "class", "split", "group", "sha256", "url", "wid
                "original_filename", "original_sha256"}  # fmt: skip
 
 VIEWS = {
-    "16 × 16 pixels": shortcuts.thumbnails,
-    "the same of the outer fifth": lambda film: shortcuts.thumbnails(
-        shortcuts.black_centre(film, 0.8)
-    ),
-    "the same of the central tenth": lambda film: shortcuts.thumbnails(
-        shortcuts.centre_crop(film, 0.1)
-    ),
+    "16 × 16 pixels": thumbnails,
+    "the same of the outer fifth": lambda film: thumbnails(black_centre(film, 0.8)),
+    "the same of the central tenth": lambda film: thumbnails(centre_crop(film, 0.1)),
     "the four corners, 8 × 8 pixels each": lambda film: _corners(film[0]),
     "grey values without places": shortcuts.grey_values,
     "fine detail, which resampling changes": shortcuts.fine_detail,
@@ -57,17 +54,13 @@ def audit(path, *, backbone=True, store=None, progress=True):
             :func:`xraylib.data.arrays.filled`.
         progress: show bars on stderr.
 
-    Returns:
-        dict that can be written as JSON: set, counts, sizes, leaks, sheet (a PNG as
-        a base64 text), scored (how many films the suspects were told of: of a large set those of
-        some people, drawn at random) and suspects, a list, the strongest first, each with what,
-        kind, right, auc, control, flagged, or why it is not applicable.
-
-    Raises:
-        ValueError, DatasetError: see :func:`xraylib.data.datasets.load`.
+    Returns a dict that can be written as JSON: set, classes, counts, majority, sizes, doubtful,
+    leaks, sheet (a PNG as a base64 text), scored (how many films the suspects were told of: of a
+    large set those of some people, drawn at random) and suspects, a list, the strongest first, each
+    with what, kind, right, auc, control, flagged, or why it is not applicable.
+    Raises ValueError and DatasetError as :func:`xraylib.data.datasets.load` does.
     """
-    image_set = manifest.find(path, crossing=True)
-    data = datasets.load(image_set)
+    data = datasets.load(manifest.find(path, crossing=True))
     scored = _scored(data)
     seen, part = _seen(data, scored, progress), data.subset(scored)
     found = {
@@ -83,15 +76,14 @@ def audit(path, *, backbone=True, store=None, progress=True):
         "sheet": _sheet(data),
         "scored": {"films": len(part), "majority": str(metrics.majority(part.labels))},
     }
-    tests = [("beside the picture", what, X) for what, X in _beside(data)]
+    tests = [("beside the picture", what, X) for what, X in _beside(part)]
     tests += [("of the picture", what, seen[what]) for what in VIEWS]
     if backbone:
         what = "averaged features of EfficientNet-Lite0"
         tests.append(("of the picture", what, _features(part, store, progress)))
     bar = tqdm(tests, desc="suspects", leave=False, disable=None if progress else True)
     # Of few films a fold takes less time than its way to a worker.
-    few = joblib.parallel_config(n_jobs=1) if len(part) < 1000 else contextlib.nullcontext()
-    with few:
+    with joblib.parallel_config(**({"n_jobs": 1} if len(part) < 1000 else {})):
         suspects = [_suspect(part, *test) for test in bar]
     suspects.sort(key=lambda each: each.get("auc", [0, 0])[1], reverse=True)
     return found | {"suspects": suspects}
@@ -101,7 +93,7 @@ def _corners(film):
     """The four corners, a tenth of each side, where letters are: float64 (1, 256), 0..1."""
     h, w = (max(1, side // 10) for side in film.shape[:2])
     corners = [film[:h, :w], film[:h, -w:], film[-h:, :w], film[-h:, -w:]]
-    return shortcuts.thumbnails(corners, 8).reshape(1, -1)
+    return thumbnails(corners, 8).reshape(1, -1)
 
 
 def _scored(data):
@@ -133,26 +125,26 @@ def _seen(data, scored, progress):
 
 
 def _counts(data):
-    table = pd.DataFrame({"class": np.array(data.class_names)[data.labels], "split": data.split})
-    table["group"] = data.groups
+    names = np.array(data.class_names)[data.labels]
+    table = pd.DataFrame({"class": names, "split": data.split, "group": data.groups})
     counts = table.groupby("class").agg(images=("group", "size"), people=("group", "nunique"))
     counts = counts.join(pd.crosstab(table["class"], table.split))
     return counts.loc[list(data.class_names)].reset_index().to_dict("records")
 
 
 def _sizes(data):
-    rows, table = [], data.table
+    rows = []
     for label, name in enumerate(data.class_names):
-        part = table[data.labels == label]
-        row = {"class": name}
-        for side in [side for side in ("width", "height") if side in part]:
-            pixels = pd.to_numeric(part[side], errors="coerce")
-            low, middle, high = pixels.quantile([0, 0.5, 1])
-            row[side] = f"{middle:.0f} ({low:.0f} to {high:.0f})"
-        for what in [what for what in ("format", "bits", "site") if what in part]:
-            row[what] = ", ".join(
-                f"{v} ({n})" for v, n in part[what].value_counts().head(5).items()
-            )
+        part, row = data.table[data.labels == label], {"class": name}
+        for side in ("width", "height"):
+            if side in part:
+                pixels = pd.to_numeric(part[side], errors="coerce")
+                low, middle, high = pixels.quantile([0, 0.5, 1])
+                row[side] = f"{middle:.0f} ({low:.0f} to {high:.0f})"
+        for what in ("format", "bits", "site"):
+            if what in part:
+                often = part[what].value_counts().head(5)
+                row[what] = ", ".join(f"{value} ({n})" for value, n in often.items())
         rows.append(row)
     return rows
 
@@ -160,20 +152,19 @@ def _sizes(data):
 def _leaks(data, seen):
     sides = pd.Series(data.split).groupby(data.groups).transform("nunique")
     crossing = [name for name, n in zip(data.names, sides, strict=True) if n > 1]
-    first, second, apart = shortcuts.alike(seen["hash"])
-    person = pd.factorize(data.groups)[0]
-    two = np.flatnonzero(person[first] != person[second])
+    pairs = np.stack(shortcuts.alike(seen["hash"]), axis=1)
+    of_two = pairs[data.groups[pairs[:, 0]] != data.groups[pairs[:, 1]]]
     told = []
-    for i, j, signs in zip(first[two[:TOLD]], second[two[:TOLD]], apart[two[:TOLD]], strict=True):
+    for i, j, signs in of_two[:TOLD]:
         same = seen["pixels"][i] == seen["pixels"][j]
         how = "the same pixels" if same else f"{signs} of 64 signs apart"
         where = "" if data.split[i] == data.split[j] else ", in two splits"
         told.append(f"{data.names[i]} = {data.names[j]} ({how}{where})")
-    cut = f": of {len(two):,} pairs the most alike" if len(two) > TOLD else ""
+    cut = f": of {len(of_two):,} pairs the most alike" if len(of_two) > TOLD else ""
     return {
         "people on both sides of a split": crossing,
         f"films alike, of two people{cut}": told,
-        "pairs of films alike, of one person": len(first) - len(two),
+        "pairs of films alike, of one person": len(pairs) - len(of_two),
     }
 
 
@@ -192,12 +183,12 @@ def _sheet(data):
 
 
 def _beside(data):
-    """(what, columns) of all that a table says of the films, besides what they show."""
+    """(what, DataFrame) of all that a table says of the films, besides what they show."""
     if {"width", "height"} <= set(data.table):
-        yield "width and height", ["width", "height"]
+        yield "width and height", shortcuts.metadata_columns(data, ["width", "height"])
     for column in data.table:
         if column not in NO_SUSPECTS:
-            yield column, [column]
+            yield column, shortcuts.metadata_columns(data, [column])
 
 
 def _features(data, store, progress):
@@ -207,52 +198,56 @@ def _features(data, store, progress):
 
     backbone = efficientnet_lite0(dtype=best_precision("efficientnet_lite0", frozen=True))
     square = datasets.at_size(data.images, data.table, 224, "bilinear", store=store)
-    return frozen.averaged(backbone, square, store=store, progress=progress)
+    found = frozen.averaged(backbone, square, store=store, progress=progress)
+    return np.asarray(found, np.float32)
 
 
 def _suspect(data, kind, what, X):
     """How well one of them tells the classes apart, and the same with shuffled labels."""
-    found, apart = {"what": what, "kind": kind}, False
-    if kind == "beside the picture":
-        columns = shortcuts.metadata_columns(data, X)
-        model = shortcuts.metadata_tree(columns)
-        values = columns.iloc[:, 0].map(str).groupby(data.labels).unique().map(set)
-        apart = len(X) == 1 and not values[0] & values[1] and len(values[0] | values[1]) < 20
-    else:
-        columns = np.asarray(X, np.float32)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
-    if len(pd.DataFrame(columns).drop_duplicates()) < 2:
+    found = {"what": what, "kind": kind}
+    if len(pd.DataFrame(X).drop_duplicates()) < 2:
         return found | {"not_applicable": "it is the same for all films"}
+    beside = kind == "beside the picture"
+    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
+    model = shortcuts.metadata_tree(X) if beside else linear
 
-    def scored(labels, seeds, draws=2000):
-        crossed = cross_validate(
-            model, columns, labels, data.groups, seeds=seeds, folds=FOLDS, progress=False
-        )
-        area = metrics.evaluate(labels, crossed.together, groups=data.groups, draws=draws).auc
-        return crossed, [round(float(each), 3) for each in area]
+    def scores(labels, seeds):
+        settings = {"seeds": seeds, "folds": FOLDS, "progress": False}
+        return cross_validate(model, X, labels, data.groups, **settings)
 
-    person = np.unique(data.groups, return_inverse=True)[1]
-
-    def dealt(rng):
-        """Labels shuffled among people: films of one are alike. Who has both gets one of them."""
-        films = rng.permutation(len(person))
-        of_each = films[np.unique(person[films], return_index=True)[1]]
-        return rng.permutation(data.labels[of_each])[person]
-
+    control = []
     try:
-        crossed, area = scored(data.labels, SEEDS)
-        control = [
-            scored(dealt(np.random.default_rng(s)), [s], draws=100)[1][0] for s in range(SEEDS)
-        ]
+        crossed = scores(data.labels, SEEDS)
+        for seed in range(SEEDS):
+            labels = _shuffled(data, seed)
+            area = roc_auc_score(labels, scores(labels, [seed]).together)
+            control.append(round(float(area), 3))
     except ValueError as error:
         why = f"there are too few films or people for {FOLDS} folds ({error})"
         return found | {"not_applicable": why}
+    area = metrics.evaluate(data.labels, crossed.together, groups=data.groups).auc
+    area = [round(float(each), 3) for each in area]
     flagged = area[1] > max(0.6, *control)
-    if flagged and apart:
+    if flagged and beside and _label_itself(X, data.labels):
         found["what"] += " (no value is in both classes: is it the label itself?)"
     return found | {
-        "right": str(crossed.spread), "auc": area, "control": control, "flagged": bool(flagged)
+        "right": str(crossed.spread), "auc": area, "control": control, "flagged": flagged
     }  # fmt: skip
+
+
+def _shuffled(data, seed):
+    """Labels shuffled among people: films of one are alike. Who has both gets one of them."""
+    rng = np.random.default_rng(seed)
+    person = np.unique(data.groups, return_inverse=True)[1]
+    films = rng.permutation(len(person))
+    of_each = films[np.unique(person[films], return_index=True)[1]]
+    return rng.permutation(data.labels[of_each])[person]
+
+
+def _label_itself(X, labels):
+    """Whether it is one column of few values, each of them in one class alone."""
+    classes = pd.Series(labels).groupby(X.iloc[:, 0].map(str).to_numpy()).nunique()
+    return X.shape[1] == 1 and len(classes) < 20 and (classes == 1).all()
 
 
 def summary(found):
@@ -290,8 +285,7 @@ def write(path, *, folder=None, **options):
             current folder.
         **options: of :func:`audit`.
 
-    Returns:
-        (pathlib.Path of the page, dict of the findings).
+    Returns (pathlib.Path of the page, dict of the findings).
     """
     if folder is None:
         folder = Path(path).expanduser().parent if str(path).endswith(".csv") else "."
@@ -299,9 +293,6 @@ def write(path, *, folder=None, **options):
         Path(folder).mkdir(parents=True, exist_ok=True)  # before minutes of work
     folder = Path(folder).resolve()
     found = audit(path, **options)
-    texts = {
-        folder / "audit.json": json.dumps(found, indent=1, ensure_ascii=False),
-        folder / "audit.html": page(found),
-    }
-    manifest.store(texts)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    manifest.store({folder / "audit.json": text, folder / "audit.html": page(found)})
     return folder / "audit.html", found

@@ -18,48 +18,46 @@ svg { vertical-align: middle; } img { max-width: 100%; } h2 { margin-top: 2.5rem
 
 def page(found):
     """HTML of what :func:`xraylib.evaluation.audit.audit` gives."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        '<meta name=viewport content="width=device-width">',
-        f"<title>Audit of {escape(found['set'])}</title><style>{STYLE}</style>",
-        f"<h1>Audit of {escape(found['set'])}</h1>",
-        "<p>Teaching material: it says what a set of images can be trusted with, and nothing of "
-        "any patient.</p>",
-        "<h2>What is there</h2>",
-        *[
-            pd.DataFrame(found[what]).to_html(index=False, na_rep="", border=0)
-            for what in ("counts", "sizes")
-        ],
-        "<p>Always saying the larger class is right on "
-        f"<b>{escape(found['majority'])}</b>: compare every accuracy with that.</p>",
-        f'<img alt="Some films of each class: above {escape(found["classes"][0])}, below '
-        f'{escape(found["classes"][1])}" src="data:image/png;base64,{found["sheet"]}">',
-        f"<p>Above {escape(found['classes'][0])}, below {escape(found['classes'][1])}; chosen at "
-        "random.</p>",
-        _list("Films to look at", found["doubtful"], "No film is blank, nearly so, or clipped."),
-        "<h2>What leaks from training to test</h2>",
-    ]
-    for what, which in found["leaks"].items():
-        if isinstance(which, list):
-            parts.append(_list(what.capitalize(), which, f"{what.capitalize()}: none."))
-        else:
-            parts.append(f"<p>{what.capitalize()}, which is no leak: {which:,}.</p>")
-    parts += [
-        "<h2>What tells the classes apart</h2>",
-        "<p>Each row is all that a small classifier was shown, in five folds with people kept "
-        "together. The AUC says how often a film of the second class gets the higher score; 0.5 is "
-        "guessing. Its 95 % interval draws people whole. The control is the same with labels "
-        "shuffled among people. Marked is what lies above every control and 0.6 with its whole "
-        f"interval. {_of_whom(found)}</p>",
-        _suspects(found["suspects"]),
-        "<p><b>Beside the picture</b> means that it has nothing to do with the body: a network may "
-        "learn it instead of the illness, and what is marked has to go, or to be made alike. "
-        "<b>Of the picture</b> shows anatomy too: a high score says that the task is easy, or that "
-        "something else gives it away; this test cannot tell which. A score near 0.5 clears "
-        "nothing but this suspect, seen in this way. Letters burnt into a film are looked for in "
-        "its corners only.</p>",
-    ]
-    return "\n".join(parts)
+    name, (above, below) = escape(found["set"]), map(escape, found["classes"])
+    return f"""<!doctype html><html lang=en><meta charset=utf-8>
+<meta name=viewport content="width=device-width">
+<title>Audit of {name}</title><style>{STYLE}</style>
+<h1>Audit of {name}</h1>
+<p>Teaching material: it says what a set of images can be trusted with, and nothing of any
+patient.</p>
+<h2>What is there</h2>
+{_table(found["counts"])}
+{_table(found["sizes"])}
+<p>Always saying the larger class is right on <b>{escape(found["majority"])}</b>: compare every
+accuracy with that.</p>
+<img alt="Some films of each class: above {above}, below {below}"
+src="data:image/png;base64,{found["sheet"]}">
+<p>Above {above}, below {below}; chosen at random.</p>
+{_list("Films to look at", found["doubtful"], "No film is blank, nearly so, or clipped.")}
+<h2>What leaks from training to test</h2>
+{"".join(_leak(what.capitalize(), which) for what, which in found["leaks"].items())}
+<h2>What tells the classes apart</h2>
+<p>Each row is all that a small classifier was shown, in five folds with people kept together. The
+AUC says how often a film of the second class gets the higher score; 0.5 is guessing. Its 95 %
+interval draws people whole. The control is the same with labels shuffled among people. Marked is
+what lies above every control and 0.6 with its whole interval. {_of_whom(found)}</p>
+{_suspects(found["suspects"])}
+<p><b>Beside the picture</b> means that it has nothing to do with the body: a network may learn it
+instead of the illness, and what is marked has to go, or to be made alike. <b>Of the picture</b>
+shows anatomy too: a high score says that the task is easy, or that something else gives it away;
+this test cannot tell which. A score near 0.5 clears nothing but this suspect, seen in this way.
+Letters burnt into a film are looked for in its corners only.</p>
+"""
+
+
+def _table(rows):
+    return pd.DataFrame(rows).to_html(index=False, na_rep="", border=0)
+
+
+def _leak(what, which):
+    if isinstance(which, list):
+        return _list(what, which, f"{what}: none.")
+    return f"<p>{what}, which is no leak: {which:,}.</p>"
 
 
 def _of_whom(found):
@@ -87,18 +85,15 @@ def _suspects(suspects):
     for each in suspects:
         first = f"<td>{escape(each['what'])}<td>{escape(each['kind'])}"
         if "auc" not in each:
-            rows.append(
-                f"<tr>{first}<td colspan=4>not applicable: {escape(each['not_applicable'])}"
-            )
+            why = escape(each["not_applicable"])
+            rows.append(f"<tr>{first}<td colspan=4>not applicable: {why}")
             continue
         value, low, high = each["auc"]
         reach = f"({low:.2f} to {high:.2f})" if low < high else "(no interval)"
         control = ", ".join(f"{c:.2f}" for c in each["control"])
-        rows.append(
-            f"<tr{' class=strong' if each['flagged'] else ''}>{first}<td>{value:.2f} "
-            f"{reach}<td>{_bar(value, low, high)}<td>{control}"
-            f"<td>{escape(each['right'])}"
-        )
+        strong = " class=strong" if each["flagged"] else ""
+        auc = f"<td>{value:.2f} {reach}<td>{_bar(value, low, high)}"
+        rows.append(f"<tr{strong}>{first}{auc}<td>{control}<td>{escape(each['right'])}")
     head = "<th>Shown<th>Kind<th>AUC<th>0.5 to 1<th>Control<th>Films right"
     return f"<table><thead><tr>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
