@@ -209,7 +209,7 @@ def test_what_cannot_be_scored_is_refused(labels, options, message):
 
 @pytest.fixture(scope="module")
 def films():
-    return [film for film in datasets.load("phantom", n=12, seed=3).images]
+    return list(datasets.load("phantom", n=12, seed=3).images)
 
 
 def jpeg(image, quality):
@@ -255,14 +255,6 @@ def test_alike_are_found_as_if_all_pairs_were_compared(distance):
     first, second = np.nonzero(np.triu(differ <= distance, k=1))
     expected = sorted(zip(differ[first, second], first, second, strict=True))
     assert list(zip(found[2], found[0], found[1], strict=True)) == expected  # in this order
-
-
-def test_pairs_up_to_the_distance_by_distance(films):
-    images = [*films, films[0], jpeg(films[2], 5)]
-    everything = pairs(images, 64)
-    assert len(everything) == 14 * 13 // 2 and everything[0] == (0, 12, 0)
-    for distance in (0, 8, 20):
-        assert pairs(images, distance) == [each for each in everything if each[2] <= distance]
 
 
 def test_arrays_and_lists_give_the_same_pairs(films):

@@ -279,12 +279,8 @@ def summary(found):
 def write(path, *, folder=None, **options):
     """Audit a set and write ``audit.html``, one self-contained page, and ``audit.json``.
 
-    Args:
-        path: see :func:`audit`, as are the errors.
-        folder: where to, made if needed; None: beside the manifest, of the book's own sets the
-            current folder.
-        **options: of :func:`audit`.
-
+    The folder is made if needed; None: beside the manifest, of the book's own sets the current
+    folder. Path, options and errors are those of :func:`audit`.
     Returns (pathlib.Path of the page, dict of the findings).
     """
     if folder is None:

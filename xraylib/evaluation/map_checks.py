@@ -22,12 +22,9 @@ _FLAT = 1e-6  # what resampling in single precision adds to a constant map, rela
 def random_map(images, seed=0):
     """Smooth maps that know nothing, as coarse as Grad-CAM's: the baseline of every score.
 
-    Args:
-        images: (n, height, width, ...); only their shape is used.
-        seed: whole number from 0.
-
-    Returns float32 (n, height, width), 0..1 with largest value 1: 7 × 7 cells drawn uniformly,
-    interpolated as :func:`xraylib.evaluation.explain.grad_cam` does.
+    Of the images, (n, height, width, ...), only the shape is used. Returns float32 (n, height,
+    width), 0..1 with largest value 1: 7 × 7 cells drawn uniformly by the seed, a whole number from
+    0, and interpolated as :func:`xraylib.evaluation.explain.grad_cam` does.
     """
     n, height, width = np.shape(images)[:3]
     cells = np.random.default_rng(seed).random((n, 7, 7), np.float32)
@@ -94,16 +91,11 @@ def hits(maps, masks):
 
 
 def randomise(model, seed=0, *, backbone=True):
-    """A copy of a model with weights drawn anew.
+    """A copy of a model, not compiled, with weights drawn anew by the seed, a whole number from 0.
 
-    Args:
-        model: a Keras model with a flat graph and a layer "features"; stays as it is.
-        seed: whole number from 0.
-        backbone: False keeps the weights up to "features", as
-            :func:`xraylib.models.random_weights.initialise` does.
-
-    Returns keras.Model, not compiled.
-    Raises ValueError where there is no layer "features".
+    The Keras model has a flat graph, and stays as it is. With ``backbone=False`` the copy keeps its
+    weights up to the layer "features".
+    Raises ValueError where there is no such layer.
     Source: the cascading randomisation of Adebayo et al. 2018, section 3.1.
     """
     model.get_layer("features")  # raises where there is none

@@ -31,11 +31,7 @@ class Proportion(NamedTuple):
 def proportion(k, n):
     """Proportion of k of n with its exact (Clopper–Pearson) 95 % interval.
 
-    Args:
-        k: how many were right, a whole number, 0..n.
-        n: how many there were, a whole number, 1 or more.
-
-    Raises ValueError where an argument is not as above.
+    Raises ValueError unless they are whole numbers with 0 <= k <= n and n >= 1.
     Source: Clopper and Pearson, Biometrika 26 (1934), as in ``scipy.stats.binomtest``. It assumes
     n independent draws: films of one patient are not, and then the true interval is wider.
     """
@@ -195,8 +191,8 @@ def evaluate(
         ]
     # A score on an edge belongs to the lower bin, as in sklearn.calibration.calibration_curve.
     bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], scores)
-    by_bin = pd.DataFrame({"mean_score": scores, "share": labels, "n": 1}).groupby(bin_of)
-    table = by_bin.agg({"mean_score": "mean", "share": "mean", "n": "sum"}).reset_index(drop=True)
+    by_bin = pd.DataFrame({"mean_score": scores, "share": labels}).groupby(bin_of)
+    table = by_bin.mean().assign(n=by_bin.size()).reset_index(drop=True)
     ece = np.average((table["share"] - table["mean_score"]).abs(), weights=table["n"])
     return BinaryResult(
         n=n, threshold=float(threshold), class_names=tuple(class_names),
@@ -259,11 +255,8 @@ class Calibration(NamedTuple):
 def calibration(labels, scores):
     """Whether scores are too high or too low, too bold or too timid, by logistic regression.
 
-    The label is regressed on the logit of the score, which is first kept 1e-7 away from 0 and 1.
-
-    Args:
-        labels: (n,) of 0 and 1.
-        scores: (n,) of class 1, 0..1.
+    The labels, (n,) of 0 and 1, are regressed on the logits of the scores, (n,) of class 1, 0..1,
+    which are first kept 1e-7 away from 0 and 1.
 
     Returns a Calibration: the intercept of a regression with a slope of 1, where 0 is right on the
     whole and below 0 scores are too high; the slope beside an intercept of its own, where 1 is
@@ -332,10 +325,7 @@ def _estimate(likelihood, best, top=None):
 def choose_threshold(labels, scores):
     """Choose a decision threshold; judge it on other images than these.
 
-    Args:
-        labels: (n,) of 0 and 1, both.
-        scores: (n,) of class 1, 0..1.
-
+    Labels are (n,) of 0 and 1, both there; scores (n,) of class 1, 0..1.
     Returns float 0..1, half-way between a score and the next lower one: where sensitivity plus
     specificity is largest; of equals the highest.
     Raises ValueError where an argument is not as above.

@@ -79,11 +79,7 @@ def _box(shape, share, least=0):
 def thumbnails(images, size=16):
     """Grey values of each image at size × size pixels, averaged over the area and the channels.
 
-    Args:
-        images: uint8 array (n, h, w, 3), or list of (h, w, 3).
-        size: side in pixels.
-
-    Returns float64 (n, size²), 0..1.
+    Images are a uint8 array (n, h, w, 3), or a list of (h, w, 3). Returns float64 (n, size²), 0..1.
     """
     small = datasets.resize(images, size, "bilinear").mean(axis=-1)
     return small.reshape(len(small), -1) / 255
@@ -92,11 +88,8 @@ def thumbnails(images, size=16):
 def grey_values(images):
     """Mean, spread and seven quantiles of each image's grey values: nothing of what is where.
 
-    Args:
-        images: sequence of uint8 (h, w, 3).
-
-    Returns float64 (n, 9), 0..255: mean, standard deviation, and the quantiles of 1, 5, 25, 50, 75,
-    95 and 99 %.
+    Images are a sequence of uint8 (h, w, 3). Returns float64 (n, 9), 0..255: mean, standard
+    deviation, and the quantiles of 1, 5, 25, 50, 75, 95 and 99 %.
     """
     shares = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     greys = (image.mean(axis=-1) for image in images)  # one at a time: some are large
@@ -106,9 +99,7 @@ def grey_values(images):
 def fine_detail(images):
     """How much each image varies from pixel to pixel, which resampling changes.
 
-    Args:
-        images: sequence of uint8 (h, w, 3); brought to 299 × 299 first, pixels skipped.
-
+    Images are a sequence of uint8 (h, w, 3), brought to 299 × 299 first, pixels skipped.
     Returns float64 (n, 3), the shares of the power spectrum's energy above half of the highest
     frequency, across, up and down, and both; logarithms to base 10.
     """
@@ -198,14 +189,10 @@ def metadata_tree(columns):
 
 
 def hashes(images, progress=True):
-    """A perceptual hash of each image: 64 signs of its coarse structure.
+    """A perceptual hash of each image, 64 signs of its coarse structure: uint64 (n,).
 
-    Args:
-        images: sequence of uint8 (h, w, 3).
-        progress: show a bar on stderr.
-
-    Returns uint64 (n,).
-    Raises ValueError of images that are not uint8 (h, w, 3).
+    Images are a sequence of uint8 (h, w, 3); progress shows a bar on stderr.
+    Raises ValueError of other images.
     Source: ``imagehash.phash`` (Zauner 2010): the signs, about their median, of the lowest 8 × 8
     frequencies of the discrete cosine transform of 32 × 32 grey pixels.
     """
@@ -228,7 +215,7 @@ def alike(hashed, distance=8):
     cropped copies, and most other films of one person.
 
     Args:
-        hashed: what :func:`hashes` gives, uint64 (n,).
+        hashed: what :func:`hashes` gives.
         distance: the largest number of signs, 0..64, in which a pair may differ; always even.
 
     Returns (first, second, apart): int32 (m,), positions with first < second, and uint8 (m,), the

@@ -345,17 +345,12 @@ class Comparison:
     def needed(self, difference):
         """How many images would tell the models apart if their accuracies differed by so much.
 
-        Choose the difference that matters before you look: the one that was seen is mostly chance,
-        and the number for it is another form of p.
+        Choose the difference in accuracy, above 0 and up to 1, that matters before you look: the
+        one that was seen is mostly chance, and the number for it is another form of p.
 
-        Args:
-            difference: in accuracy, above 0 and up to 1.
-
-        Returns:
-            int, for 80 % power at a level of 5 % in McNemar's test, images independent. The models
-            disagree as often as here, or as often as such a difference demands.
-
-        Raises ValueError where an argument is not as above.
+        Returns int, for 80 % power at a level of 5 % in McNemar's test, images independent. The
+        models disagree as often as here, or as often as such a difference demands.
+        Raises ValueError where the difference is not as above.
         Source: Connor, Sample size for testing differences in proportions for the paired-sample
         design, Biometrics 43 (1987).
         """
@@ -370,9 +365,7 @@ class Comparison:
 def join(runs):
     """One CrossValidation of several of the same images, their seeds one after the other.
 
-    Such as of trainings whose images come at another size each time.
-
-    Raises ValueError where labels differ.
+    Raises ValueError where labels differ, or there is none.
     """
     runs = list(runs)
     if not runs or any(not np.array_equal(each.labels, runs[0].labels) for each in runs):
@@ -384,21 +377,17 @@ def join(runs):
 
 
 def compare(a, b):
-    """Comparison of two cross-validated models by their accuracies, fold by fold.
+    """Comparison of two models by the accuracies of their CrossValidations, fold by fold.
 
-    Args:
-        a: CrossValidation of the one model.
-        b: of the other, with the same labels, groups and folds. Of seeds, those that both have
-            count: the first of the model that has more.
-
+    Of seeds, those that both have count: the first of the model that has more.
     Raises ValueError where labels or folds differ.
     Source: Nadeau and Bengio, Inference for the generalization error, Machine Learning 52 (2003):
     folds share training images, so the variance of J differences is not s²/J but
     (1/J + n_test/n_train) s², with J - 1 degrees of freedom; for repeated folds Bouckaert and
     Frank, PAKDD 2004.
     """
-    seeds = min(len(a.scores), len(b.scores))
-    a, b = (CrossValidation(each.labels, each.scores[:seeds], each.fold[:seeds]) for each in (a, b))
+    n = min(len(a.scores), len(b.scores))
+    a, b = (CrossValidation(each.labels, each.scores[:n], each.fold[:n]) for each in (a, b))
     if not (np.array_equal(a.fold, b.fold) and np.array_equal(a.labels, b.labels)):
         raise ValueError(
             "expected two cross-validations of the same images in the same folds, but labels or "
@@ -435,11 +424,8 @@ def compare_once(labels, scores_a, scores_b, *, threshold=0.5):
     labels, _ = metrics.labels_and_groups(labels)
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold: expected a number of 0..1, got {threshold}")
-    rights = [
-        (metrics.checked_scores(each, labels) >= threshold) == labels
-        for each in (scores_a, scores_b)
-    ]
-    a, b = rights
+    scores = (metrics.checked_scores(each, labels) for each in (scores_a, scores_b))
+    a, b = rights = [(each >= threshold) == labels for each in scores]
     n = len(labels)
     both, only_a, only_b = (int(part.sum()) for part in (a & b, a & ~b, b & ~a))
     p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
