@@ -110,11 +110,11 @@ def _seen(data, scored, progress):
     """What one reading of each film gives: "doubt" and "hash" of all, views of those to score."""
 
     def look(i):
-        film = [data.images[i]]
-        row = {"doubt": images.doubt(film[0]), "hash": shortcuts.hashes(film, False)[0]}
-        row["pixels"] = joblib.hash(film[0])  # equal where these are
+        film = data.images[i]
+        row = {"doubt": images.doubt(film), "hash": shortcuts.hashes([film], False)[0]}
+        row["pixels"] = joblib.hash(film)  # equal where these are
         views = VIEWS.items() if scored[i] else ()
-        return row | {what: view(film)[0].astype("float32") for what, view in views}
+        return row | {what: view([film])[0].astype("float32") for what, view in views}
 
     # Threads: reading, resizing and sums work outside of Python.
     jobs = (joblib.delayed(look)(i) for i in range(len(data)))

@@ -104,13 +104,11 @@ def cross_validate(
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     places = list(np.ndindex(len(seeds), folds))
     jobs = [(fold[s] == number, seeds[s], number) for s, number in places]
-    given = X
-    if shown is not None:
-        given = (X, *map(light, shown))
-        if len(given) < 2 or any(len(each) != len(X) for each in given):
-            raise ValueError(f"shown: expected one array or more of {len(X)} images each")
-    scores = np.empty((1 if shown is None else len(shown), *fold.shape))
-    found = _finished(_scored, model, given, labels, jobs, memory, progress)
+    views = [X] if shown is None else [light(each) for each in shown]
+    if not views or any(len(each) != len(X) for each in views):
+        raise ValueError(f"shown: expected one array or more of {len(X)} images each")
+    scores = np.empty((len(views), *fold.shape))
+    found = _finished(_scored, model, (X, *views), labels, jobs, memory, progress)
     for (s, number), each in zip(places, found, strict=True):
         scores[:, s, fold[s] == number] = each
     results = [CrossValidation(labels, each, fold) for each in scores]
@@ -178,7 +176,7 @@ def _by_ways(model, X, labels, test, seed, ways):
 
 
 def _one_part(model, X, labels, test, seeds):
-    """The checked images, labels and jobs of trainings that all leave out the same images."""
+    """What :func:`_finished` takes of trainings that all leave out the same images."""
     X, labels, _, seeds = _checked(model, X, labels, None, seeds)
     test = np.asarray(test)
     if test.dtype != bool or test.shape != labels.shape or not test.any():
@@ -188,7 +186,7 @@ def _one_part(model, X, labels, test, seeds):
         )
     if len(np.unique(labels[~test])) < 2:
         raise ValueError("expected both classes among the images to train on, got one or none")
-    return X, labels, [(test, seed, 0) for seed in seeds]
+    return (X, X), labels, [(test, seed, 0) for seed in seeds]
 
 
 def _checked(model, X, labels, groups, seeds):
@@ -222,7 +220,7 @@ def _folds(labels, groups, folds, seed):
 
 
 def _finished(work, model, X, labels, jobs, memory, progress):
-    """What the work gives for each job (test, seed, fold's number), a list in their order."""
+    """A list of what the work gives for jobs (test, seed, number); X is (trained on, *shown)."""
     model = clone(model)  # what it was fitted to before is no part of what a fold is known by
     keep = _kept(work, memory, X, labels)
     with joblib.parallel_config() as around:
@@ -243,8 +241,7 @@ def _kept(work, memory, X, labels):
     if Path(memory).exists() and not Path(memory).is_dir():
         raise ValueError(f"memory: expected a folder, but {memory} is a file")
     # Hashed once, not with every fold; of an array on disk not where it lies.
-    arrays = X if isinstance(X, tuple) else (X,)
-    data = [each.known_by if isinstance(each, OnDisk) else each for each in arrays]
+    data = [each.known_by if isinstance(each, OnDisk) else each for each in X]
     folder = Path(memory) / joblib.hash([data, labels, _house()])
     # Compressed, so that a damaged file is noticed: joblib logs it, and the fold is computed again.
     return joblib.Memory(folder, verbose=0, compress=True).cache(work, ignore=["X", "labels"])
@@ -284,15 +281,16 @@ def _run(job):
 
 
 def _scored(model, X, labels, test, seed):
-    """Train without the test and score it, float64 (1, m); of k that are shown instead, (k, m)."""
-    X, *shown = X if isinstance(X, tuple) else (X, X)
+    """Train without the test and score it as it is shown, k times: float64 (k, m)."""
+    X, *shown = X
     model = _seeded(model, seed).fit(_part(model, X, ~test), labels[~test])
     return np.stack([_scores(model, _part(model, each, test), labels[test]) for each in shown])
 
 
 def _watched(network, X, labels, test, seed):
     """Train without the test and give the curves, with values of the test."""
-    validation = _part(network, X, test), labels[test]
+    X, shown = X
+    validation = _part(network, shown, test), labels[test]
     train = _part(network, X, ~test), labels[~test]
     return _seeded(network, seed).fit(*train, validation=validation).history_
 
