@@ -53,11 +53,6 @@ def test_flat_maps_point_nowhere():
     assert found.mass == pytest.approx(0.25)  # one of three has mass, spread evenly
 
 
-@pytest.fixture(scope="module")
-def report():
-    return builders.report_network("efficientnet_lite0", weights=None, seed=0)
-
-
 def test_what_ignores_the_model_is_caught(films):
     images = films[0]
 
@@ -113,7 +108,8 @@ def test_flat_maps_give_a_number_too(films):
         assert (table == expected).all(axis=None)
 
 
-def test_random_weights_reach_down_to_a_layer(report):
+def test_random_weights_reach_down_to_a_layer():
+    report = builders.report_network("efficientnet_lite0", weights=None, seed=0)
     before = report.get_weights()
     top, everything = (map_checks.randomise(report, backbone=each) for each in (False, True))
     names = [layer.name for layer in report.layers]

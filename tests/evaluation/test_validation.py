@@ -10,9 +10,11 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -264,6 +266,11 @@ def test_the_same_models_score_the_images_as_they_are_shown(data, tmp_path):
     np.testing.assert_allclose(hidden.scores[1, test], model.predict_proba(masked[test])[:, 1])
     with pytest.raises(ValueError, match="one array or more of 48 images each"):
         quiet(Means(), data, shown=[images[:40]])
+    table = pd.DataFrame(images[:, :2], columns=["a", "b"])  # is shown as a table, too
+    by_name = make_pipeline(make_column_transformer(("passthrough", ["a"])), GaussianNB())
+    first = quiet(by_name, (table, labels, groups), seeds=1)
+    [again] = quiet(by_name, (table, labels, groups), seeds=1, shown=[table])
+    np.testing.assert_array_equal(again.scores, first.scores)
 
 
 @pytest.mark.parametrize("value, found", [(0.0, r"shape \(11,\)"), (np.nan, "nan"), (1.5, "1.5")])

@@ -104,7 +104,7 @@ def cross_validate(
     fold = np.stack([_folds(labels, groups, folds, seed) for seed in seeds])
     places = list(np.ndindex(len(seeds), folds))
     jobs = [(fold[s] == number, seeds[s], number) for s, number in places]
-    views = [X] if shown is None else [light(each) for each in shown]
+    views = [X] if shown is None else [_light(each) for each in shown]
     if not views or any(len(each) != len(X) for each in views):
         raise ValueError(f"shown: expected one array or more of {len(X)} images each")
     scores = np.empty((len(views), *fold.shape))
@@ -191,7 +191,7 @@ def _one_part(model, X, labels, test, seeds):
 
 def _checked(model, X, labels, groups, seeds):
     labels, groups = metrics.labels_and_groups(labels, groups)
-    X = X if isinstance(X, (pd.DataFrame, OnDisk)) else np.asarray(X)
+    X = _light(X)
     if len(X) != len(labels):
         raise ValueError(f"expected a label an image, got {len(labels)} for {len(X)} images")
     seeds = list(range(seeds)) if isinstance(seeds, (int, np.integer)) else list(seeds)
@@ -200,6 +200,11 @@ def _checked(model, X, labels, groups, seeds):
     if isinstance(model, type) or not is_classifier(model):
         raise ValueError(f"model: expected a scikit-learn classifier, got {model!r}")
     return X, labels, groups, seeds
+
+
+def _light(X):
+    """A table as it is, else as :func:`xraylib.data.arrays.light` gives it."""
+    return X if isinstance(X, pd.DataFrame) else light(X)
 
 
 def _folds(labels, groups, folds, seed):
@@ -250,11 +255,9 @@ def _kept(work, memory, X, labels):
 def _house():
     """What a training runs through: the code of xraylib, the versions of the libraries."""
     folder = Path(__file__).parents[1]
-    code = b"".join(
-        path.read_bytes()
-        for part in ("models/*", "training/*", "evaluation/validation", "data/images")
-        for path in sorted(folder.glob(part + ".py"))
-    )
+    parts = ("models/*", "training/*", "evaluation/validation", "data/images", "data/arrays")
+    files = [file for part in parts for file in sorted(folder.glob(part + ".py"))]
+    code = [file.read_bytes() for file in files]
     versions = [os.environ.get("TF_ENABLE_ONEDNN_OPTS")]  # it rounds in another way
     for name in ("numpy", "scipy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu"):
         with contextlib.suppress(metadata.PackageNotFoundError):
