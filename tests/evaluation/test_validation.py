@@ -642,11 +642,14 @@ def test_bad_scores_are_refused():
         compare_once([0, 1], [0.1, 0.2], [0.1, 0.3], threshold=np.nan)
 
 
-def test_a_training_in_processes_of_their_own(data):
+def test_a_training_in_processes_of_their_own(data, tmp_path):
     images, labels, _ = data
     X, test = images.reshape(len(labels), -1), np.arange(len(labels)) < 10
-    found = in_fresh_processes(GaussianNB(), X, labels, test, [(1, True), (2, False)])
-    expected = hold_out(GaussianNB(), X, labels, test, seeds=1, progress=False)
-    np.testing.assert_array_equal(found, np.repeat(expected, 2, axis=0))
+    log, ways = tmp_path / "log", [(1, True), (2, False)]
+    expected = hold_out(Means(), X, labels, test, seeds=1, progress=False)
+    for _ in range(2):  # the second time from the folder
+        found = in_fresh_processes(Means(log), X, labels, test, ways, memory=tmp_path / "kept")
+        np.testing.assert_array_equal(found, np.repeat(expected, 2, axis=0))
+        assert lines(log) == 2
     with pytest.raises(RuntimeError, match="(?s)2 threads, oneDNN False, failed.*contains NaN"):
         in_fresh_processes(GaussianNB(), X * np.nan, labels, test, [(2, False)])

@@ -154,25 +154,22 @@ def in_fresh_processes(model, X, labels, test, ways, *, seed=0, memory=None):
     Returns float64 (ways, m), 0..1, of class 1, of the m images of the test.
     """
     X, labels, [(test, seed, _)] = _one_part(model, X, labels, test, [seed])
-    keep = _kept(_by_ways, memory, X, labels)
-    return keep(clone(model), X, labels, test, seed, list(ways))
+    model, keep = clone(model), _kept(_in_a_process, memory, X, labels)
+    jobs = (joblib.delayed(keep)(model, X, labels, test, seed, *way) for way in ways)
+    return np.concatenate(joblib.Parallel(-1, "threading")(jobs))
 
 
-def _by_ways(model, X, labels, test, seed, ways):
-    def scores(threads, onednn):
-        # TensorFlow chooses how it adds when it is loaded.
-        env = {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
-        with loky.ProcessPoolExecutor(1, env=env) as process:
-            try:
-                return process.submit(_scored, model, X, labels, test, seed).result()
-            except Exception as error:  # a model raises whatever its parts raise
-                raise RuntimeError(
-                    f"a training with {threads} threads, oneDNN {onednn}, failed in a process of "
-                    f"its own: {type(error).__name__}: {error}"
-                ) from error
-
-    done = joblib.Parallel(-1, "threading")(joblib.delayed(scores)(*way) for way in ways)
-    return np.concatenate(done)
+def _in_a_process(model, X, labels, test, seed, threads, onednn):
+    # TensorFlow chooses how it adds when it is loaded.
+    env = {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
+    with loky.ProcessPoolExecutor(1, env=env) as process:
+        try:
+            return process.submit(_scored, model, X, labels, test, seed).result()
+        except Exception as error:  # a model raises whatever its parts raise
+            raise RuntimeError(
+                f"a training with {threads} threads, oneDNN {onednn}, failed in a process of "
+                f"its own: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _one_part(model, X, labels, test, seeds):
