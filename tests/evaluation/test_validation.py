@@ -534,7 +534,8 @@ def test_runs_are_joined(pair):
     both = join(pair)
     assert both.correct.tolist() == [*a.correct, *b.correct] and both.fold.shape == (4, 12)
     assert compare(both, a) == compare(a, a)
-    for wrong in ([], [a, crossed(b.scores, 1 - b.labels)]):
+    more = CrossValidation(b.labels, b.scores, b.fold + 1)
+    for wrong in ([], [a, crossed(b.scores, 1 - b.labels)], [a, more]):
         with pytest.raises(ValueError, match="of the same images"):
             join(wrong)
 

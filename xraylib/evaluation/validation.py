@@ -363,12 +363,13 @@ class Comparison:
 def join(runs):
     """One CrossValidation of several of the same images, their seeds one after the other.
 
-    Raises ValueError where labels differ, or there is none.
+    Raises ValueError where labels or numbers of folds differ, or there is none.
     """
     runs = list(runs)
-    if not runs or any(not np.array_equal(each.labels, runs[0].labels) for each in runs):
+    if len({(tuple(each.labels), each.fold.max()) for each in runs}) != 1:
         raise ValueError(
-            "expected cross-validations of the same images, but got none or labels differ"
+            "expected cross-validations of the same images in as many folds, but got none, or "
+            "labels or numbers of folds differ"
         )
     scores, fold = ([getattr(each, what) for each in runs] for what in ("scores", "fold"))
     return CrossValidation(runs[0].labels, np.concatenate(scores), np.concatenate(fold))
