@@ -51,6 +51,10 @@ def test_it_is_computed_once_and_read_as_an_array(fill):
     assert len(fill.asked()) == 7
     fill("another")
     assert len(fill.asked()) == 14
+    part = Part(fill.folder / "log")
+    in_memory = arrays.filled(None, None, WHOLE.shape, "uint8", part, batch_size=8, progress=False)
+    assert type(in_memory) is np.ndarray
+    np.testing.assert_array_equal(in_memory, WHOLE)
 
 
 def test_an_interruption_loses_no_more_than_a_batch(fill):

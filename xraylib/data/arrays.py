@@ -1,7 +1,7 @@
-"""Arrays on disk, filled batch by batch, that go on where they stopped.
+"""Arrays filled batch by batch; on disk, where they do not fit into memory.
 
-For what does not fit into memory: pictures of one size, features. A file holds one array, as numpy
-writes it; its name says what it is known by. Nothing here imports another room.
+A file holds one array, as numpy writes it; its name says what it is known by. What was interrupted
+goes on where it stopped. Nothing here imports another room.
 """
 
 import contextlib
@@ -53,9 +53,8 @@ class OnDisk:
 
     def rows(self, which):
         """Some of its rows, by a bool for each or by positions, as another OnDisk."""
-        return OnDisk(
-            self.path, np.arange(len(self))[which] if self._rows is None else self._rows[which]
-        )
+        rows = np.arange(len(self)) if self._rows is None else self._rows
+        return OnDisk(self.path, rows[which])
 
 
 def light(array):
@@ -78,14 +77,14 @@ def rows(array, which):
 
 
 def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="images", progress=True):
-    """An array from a folder, computed where it is not there yet.
+    """An array, computed batch by batch; from a folder, where it is there already.
 
-    Batches run one after the other, or as a surrounding ``joblib.parallel_config`` says, such as on
-    a Dask cluster whose workers share the disk: each writes its rows itself, so that no array
-    travels.
+    For a folder, batches run one after the other, or as a surrounding ``joblib.parallel_config``
+    says, such as on a Dask cluster whose workers share the disk: each writes its rows itself, so
+    that no array travels.
 
     Args:
-        folder: where arrays are kept; made if needed. Processes may share it.
+        folder: where arrays are kept; made if needed. Processes may share it. None: in memory.
         known_by: whatever the array depends on, to be hashed.
         shape: of the array, (n, ...).
         dtype: of its values.
@@ -96,11 +95,21 @@ def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="imag
         progress: show a bar on stderr, and the size of the file if it is 1 GB or more.
 
     Returns:
-        OnDisk.
+        OnDisk; in memory a numpy array.
 
     Raises:
         OSError: the disk has not enough room; says how much is needed.
     """
+    n = shape[0]
+    batches = [range(n)[start : start + batch_size] for start in range(0, n, batch_size)]
+    bar = {"total": n, "desc": what, "unit": "image", "leave": False}
+    if folder is None:
+        array = np.empty(shape, dtype)
+        with tqdm(**bar, disable=not progress) as shown:
+            for batch in batches:
+                array[batch.start : batch.stop] = compute(batch)
+                shown.update(len(batch))
+        return array
     folder, key = Path(folder).absolute(), joblib.hash((known_by, shape, np.dtype(dtype).str))
     path, partial, noted = (folder / f"{key}{end}" for end in (".npy", ".partial.npy", ".json"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,16 +123,15 @@ def filled(folder, known_by, shape, dtype, compute, *, batch_size=64, what="imag
             done = set(starts) if partial.exists() and size == batch_size else done
         if not done:
             _make_room(partial, dtype, shape, progress)
-        starts = range(0, shape[0], batch_size)
-        todo = [range(shape[0])[s : s + batch_size] for s in starts if s not in done]
+        todo = [batch for batch in batches if batch.start not in done]
         jobs = (joblib.delayed(_write)(partial, compute, batch) for batch in todo)
         finished = joblib.Parallel(batch_size=1, return_as="generator_unordered")(jobs)
-        with tqdm(total=shape[0], initial=shape[0] - sum(map(len, todo)), desc=what, unit="image",
-                  leave=False, disable=None if progress else True) as bar:  # fmt: skip
+        bar |= {"initial": n - sum(map(len, todo)), "disable": None if progress else True}
+        with tqdm(**bar) as shown:
             for batch in finished:
                 done.add(batch.start)
                 noted.write_text(json.dumps([batch_size, sorted(done)]))
-                bar.update(len(batch))
+                shown.update(len(batch))
         partial.replace(path)
         noted.unlink(missing_ok=True)
     return OnDisk(path)

@@ -10,7 +10,6 @@ import joblib
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from xraylib.data import arrays
 from xraylib.data import images as image_files
@@ -105,16 +104,9 @@ MANY = 300
 
 
 def load(
-    name,
-    *,
-    size=None,
-    interpolation="nearest",
-    keep_aspect=False,
-    pictures=True,
-    max_images=None,
-    store=None,
-    **options,
-):
+    name, *, size=None, interpolation="nearest", keep_aspect=False, pictures=True,
+    max_images=None, store=None, **options,
+):  # fmt: skip
     """Load an image set.
 
     Files are read, resized and let go one by one, on all cores.
@@ -166,7 +158,7 @@ def load(
             remedy = f"put it back, or: {anew(folder)} --force"
             check = functools.partial(check_files, folder, remedy=remedy)
         else:
-            folder = fetch(image_set)
+            folder = fetch(image_set)  # which checks every file
         images = Pictures(folder, table.file)
         if size is not None:
             images = at_size(images, table, *how, store=store, check=check)
@@ -178,7 +170,7 @@ def load(
 
 
 def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=None, check=None):
-    """Files resized to squares, read and let go one by one.
+    """Files resized to squares by :func:`resize`, read and let go one by one.
 
     Args:
         pictures: sequence of uint8 (h, w, 3), such as :class:`Pictures`.
@@ -187,14 +179,13 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
         interpolation: likewise.
         keep_aspect: likewise.
         store: see :func:`load`.
-        check: function of the lines that are about to be read; raises where a file is not as it
-            should be.
+        check: function of the table's lines that are about to be read; raises where a file is not
+            as it should be.
 
     Returns:
         uint8 (n, size, size, 3), an array or OnDisk.
     """
     how = size, interpolation, keep_aspect
-    shape = (len(pictures), size, size, 3)
 
     def read(rows):
         if check is not None:
@@ -203,15 +194,10 @@ def at_size(pictures, table, size, interpolation, keep_aspect=False, *, store=No
         # Threads: decoders and resizing work outside of Python.
         return joblib.Parallel(-1, "threading")(jobs)
 
-    if store is not None and len(table) > MANY:
-        code = [Path(each).read_bytes() for each in (__file__, image_files.__file__)]
-        known_by = table.file.tolist(), table.sha256.tolist(), how, code
-        return arrays.filled(store, known_by, shape, np.uint8, read)
-    images = np.empty(shape, np.uint8)
-    starts, few = range(0, len(images), 64), len(images) <= MANY
-    for start in tqdm(starts, "images", leave=False, disable=few or None):
-        images[start : start + 64] = read(range(len(images))[start : start + 64])
-    return images
+    many, shape = len(table) > MANY, (len(table), size, size, 3)
+    code = [Path(each).read_bytes() for each in (__file__, image_files.__file__)]
+    known_by = table.file.tolist(), table.sha256.tolist(), how, code
+    return arrays.filled(store if many else None, known_by, shape, np.uint8, read, progress=many)
 
 
 def _draw(table, max_images):
@@ -233,14 +219,14 @@ def _phantoms(n=75, *, seed=0, **options):
     images, rows = [], []
     for record in phantoms.examples({"i": i, "seed": seed} | options for i in range(n)):
         images.append(np.repeat(record.image[..., None], 3, axis=2))
-        row = {"file": record.name, "label": record.label, "split": record.split}
-        row |= {"group": record.group, "width": images[-1].shape[1], "height": len(images[-1])}
-        # Boxes and masks do not fit into a table; they are in the records of phantoms.examples.
-        truth = record.truth
-        there = {"arrow": truth["arrow"] is not None, "opacity": truth["opacity_mask"].any()}
-        row |= {"letter": truth["side"]}
-        row |= {key: "yes" if value else "no" for key, value in there.items()}
-        rows.append(row)
+        height, width = record.image.shape
+        truth = record.truth  # its boxes and masks do not fit into a table
+        rows.append({
+            "file": record.name, "label": record.label, "split": record.split,
+            "group": record.group, "width": width, "height": height, "letter": truth["side"],
+            "arrow": "no" if truth["arrow"] is None else "yes",
+            "opacity": "yes" if truth["opacity_mask"].any() else "no",
+        })  # fmt: skip
     return from_table(images, pd.DataFrame(rows), phantoms.CLASSES, "phantom")
 
 
@@ -267,11 +253,8 @@ def resize(images, size, interpolation="nearest", keep_aspect=False):
         if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             got = f"{getattr(image, 'dtype', type(image))} {getattr(image, 'shape', '')}"
             raise ValueError(f"image {i}: expected uint8 of shape (h, w, 3), got {got}")
-        picture = Image.fromarray(image)
-        if keep_aspect:
-            resized[i] = ImageOps.pad(picture, (size, size), method)
-        else:
-            resized[i] = picture.resize((size, size), method)
+        change = ImageOps.pad if keep_aspect else Image.Image.resize
+        resized[i] = change(Image.fromarray(image), (size, size), method)
     return resized
 
 

@@ -1,7 +1,7 @@
 """What a frozen backbone computes of images: once, for all trainings and folds.
 
-An image's features depend on that image alone, so nothing of a fold's test images reaches its
-training images. Runs on Keras' TensorFlow and JAX backends.
+An image's features depend on that image alone: nothing of a fold's test images reaches its training
+images. Runs on Keras' TensorFlow and JAX backends.
 """
 
 import functools
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from xraylib.data import arrays
 from xraylib.data.images import check_images
@@ -25,7 +24,7 @@ def features(model, images, *, draws=0, batch_size=None, seed=0, store=None, pro
             that returns one: where batches run on other machines, one that can be imported.
         images: (n, size, size, 3), 0..255, of the model's own size; an array, or
             :class:`xraylib.data.arrays.OnDisk`.
-        draws: the number of augmented versions of each image besides the plain one.
+        draws: augmented versions of each image besides the plain one.
         batch_size: images a call; None: 64 on a graphics card, otherwise 16.
         seed: of the augmentation; each image has draws of its own, whatever the batches.
         store: folder to keep the features in, see :func:`xraylib.data.arrays.filled`, for sets that
@@ -57,26 +56,22 @@ def averaged(model, images, *, batch_size=None, store=None, progress=False):
 
 def _computed(network_of, model, images, draws, seed, batch_size, store, progress):
     """float16, what a network gives of each image and its augmented versions."""
-    network, backbone = network_of(model), _backbone(model)
-    if not isinstance(images, arrays.OnDisk):
+    network, backbone, known_by = network_of(model), _backbone(model), None
+    on_disk = isinstance(images, arrays.OnDisk)
+    if not on_disk:  # of which rows are checked as they are read
         check_images(images, network.input_shape[1])
     batch_size = min(batch_size or (64 if on_card() else 16), len(images))
-    work = functools.partial(_rows, network_of, model, images, draws, seed, batch_size)
     shape = (len(images), *(1 + draws,) * bool(draws), *network.output_shape[1:])
     if store is not None:
-        of = images.known_by if isinstance(images, arrays.OnDisk) else images
+        of = images.known_by if on_disk else images
         code = [Path(each).read_bytes() for each in (__file__, augmentation.__file__)]
         # Draws and averages show in the shape, by which the array is known as well.
         known_by = of, backbone.to_json(), backbone.get_weights(), seed, code
-        bar = {"what": "backbone", "progress": progress}
-        return arrays.filled(store, known_by, shape, "float16", work, batch_size=batch_size, **bar)
-    out = np.empty(shape, "float16")
-    with tqdm(total=len(out), unit="image", desc="backbone", disable=not progress) as shown:
-        for start in range(0, len(out), batch_size):
-            rows = range(start, min(start + batch_size, len(out)))
-            out[start : rows.stop] = work(rows)
-            shown.update(len(rows))
-    return out
+    return arrays.filled(
+        store, known_by, shape, "float16",
+        functools.partial(_rows, network_of, model, images, draws, seed, batch_size),
+        batch_size=batch_size, what="backbone", progress=progress,
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=2)
@@ -93,8 +88,7 @@ def _backbone(model):
 
 
 def _averaging(model):
-    """A backbone with the mean of its last map behind it, of a map rounded as whole ones are kept;
-    made once."""
+    """A backbone with the mean of its last map behind it, rounded as whole maps are kept."""
     backbone = _backbone(model)
     kept = vars(backbone)  # not setattr: Keras would track and save it
     if "_averaging" not in kept:
@@ -111,10 +105,8 @@ def _rows(network_of, model, images, draws, seed, size, rows):
     versions = [batch]
     if draws:
         shape = batch.shape[1:3]
-        matrices = [
-            augmentation.random_matrices(draws, shape, np.random.default_rng([seed, i]))
-            for i in rows
-        ]
+        rngs = (np.random.default_rng([seed, i]) for i in rows)
+        matrices = [augmentation.random_matrices(draws, shape, rng) for rng in rngs]
         versions += [augmentation.apply(batch, each) for each in np.stack(matrices, axis=1)]
     full = [np.resize(version, (size, *version.shape[1:])) for version in versions]
     maps = np.stack([network.predict_on_batch(each)[: len(batch)] for each in full], axis=1)
