@@ -1,11 +1,11 @@
 """Backbones: networks that were trained on ImageNet, without their classifier.
 
-Each takes (n, size, size, 3) pixel values from 0 to 255 and scales them itself. The graph is flat,
-so that any layer's output can be had with ``keras.Model(model.input, layer.output)``, and its last
-layer is called "features".
+Each takes (n, size, size, 3) pixel values in 0..255 and scales them itself. The graph is flat, so
+that ``keras.Model(model.input, layer.output)`` gives any layer's output; the last is "features".
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -47,13 +47,12 @@ def efficientnet_lite0(weights="imagenet", *, scaling="backbone", seed=None, dty
     known("weights", weights, ("imagenet", None), paths=True)
     with policy(dtype):
         images, x = _entrance(224, scaling, 127, 128)
-        x = _convolve(x, "stem", layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv"))
-        number = 0
+        x = _convolve(x, "stem", layers.Conv2D, 32, 3, 2, "same")
+        number = itertools.count()
         for repeats, kernel, stride, expand, channels in _LITE0:
-            for stride_here in [stride] + [1] * (repeats - 1):
-                x = _mbconv(x, f"block{number}", kernel, stride_here, expand, channels)
-                number += 1
-        x = _convolve(x, "head", layers.Conv2D(1280, 1, use_bias=False, name="head_conv"))
+            for strides in [stride] + [1] * (repeats - 1):
+                x = _mbconv(x, f"block{next(number)}", kernel, strides, expand, channels)
+        x = _convolve(x, "head", layers.Conv2D, 1280, 1)
         x = layers.Identity(name="features")(x)
     model = keras.Model(images, x, name="efficientnet_lite0")
     if weights is None:
@@ -75,26 +74,19 @@ _LITE0 = (
 )
 
 
-def _convolve(x, name, convolution, activate=True):
-    x = convolution(x)
+def _convolve(x, name, layer, *shape, activate=True):
+    x = layer(*shape, use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
 def _mbconv(x, name, kernel, stride, expand, channels):
     """Inverted bottleneck: widen, filter each channel, narrow; add the input where it fits."""
-
-    def pointwise(stage, filters):
-        return layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_{stage}_conv")
-
-    block_input, width = x, x.shape[-1]
+    block_input = x
     if expand > 1:
-        x = _convolve(x, f"{name}_expand", pointwise("expand", width * expand))
-    depthwise = layers.DepthwiseConv2D(
-        kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_conv"
-    )
-    x = _convolve(x, f"{name}_depthwise", depthwise)
-    x = _convolve(x, f"{name}_project", pointwise("project", channels), activate=False)
+        x = _convolve(x, f"{name}_expand", layers.Conv2D, x.shape[-1] * expand, 1)
+    x = _convolve(x, f"{name}_depthwise", layers.DepthwiseConv2D, kernel, stride, "same")
+    x = _convolve(x, f"{name}_project", layers.Conv2D, channels, 1, activate=False)
     return layers.Add(name=f"{name}_add")([x, block_input]) if x.shape == block_input.shape else x
 
 
@@ -113,7 +105,7 @@ def inception_v3(weights="imagenet", *, scaling="backbone", seed=None, dtype="fl
             ``.weights.h5`` file without the classifier, or None (random).
         scaling: "backbone" is the x / 127.5 - 1 of its training; "report" is x / 255.
         seed: integer, for random weights.
-        dtype: "float32", or a mixed precision such as "mixed_bfloat16"; weights stay float32.
+        dtype: see :func:`efficientnet_lite0`.
 
     Returns:
         Flat keras.Model from (n, 299, 299, 3) to (n, 8, 8, 2048), at least 0.

@@ -1,7 +1,7 @@
 """The networks that are trained: the report's top model on a backbone, and smaller ones.
 
-The layer "features" is where a backbone ends and a top begins. A builder's ``seed`` and
-:func:`xraylib.models.random_weights.initialise` draw the same weights.
+The layer "features" is where a backbone ends and a top begins. Models are not compiled. A builder's
+``seed`` and :func:`xraylib.models.random_weights.initialise` draw the same weights and dropout.
 """
 
 from pathlib import Path
@@ -21,11 +21,10 @@ def report_top(shape, seed=None):
 
     Args:
         shape: (height, width, channels) of the features; height and width at least 7.
-        seed: integer; fixes the initial weights and the dropout.
+        seed: integer, of the initial weights and the dropout.
 
     Returns:
-        keras.Model, not compiled, from features to (n, 1) float32 probabilities, to be trained on
-        features that were computed once.
+        keras.Model from features, computed once, to (n, 1) float32 probabilities.
 
     Raises:
         ValueError: smaller features.
@@ -45,12 +44,17 @@ def _top(features):
     x = features
     for n, kernel in enumerate((3, 5), 1):
         x = TopConv2D(16, kernel, activation="relu", name=f"top_conv{n}")(x)
-    x = layers.GlobalMaxPooling2D(name="top_pool")(x)
-    for n in (1, 2):
-        x = layers.Dense(256, activation="relu", name=f"top_dense{n}")(x)
-        x = layers.Dropout(0.25, seed=0, name=f"top_dropout{n}")(x)
-        x = layers.BatchNormalization(name=f"top_bn{n}")(x)
+    x = _dense_twice(layers.GlobalMaxPooling2D(name="top_pool")(x), 256, "top_")
     return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(x)
+
+
+def _dense_twice(x, units, prefix=""):
+    """Twice so many units, dropout of a quarter, batch normalisation, as the report has them."""
+    for n in (1, 2):
+        x = layers.Dense(units, activation="relu", name=f"{prefix}dense{n}")(x)
+        x = layers.Dropout(0.25, seed=0, name=f"{prefix}dropout{n}")(x)
+        x = layers.BatchNormalization(name=f"{prefix}bn{n}")(x)
+    return x
 
 
 @keras.saving.register_keras_serializable("xraylib")
@@ -89,14 +93,9 @@ def _convolution(x, kernel):
 
 
 def report_network(
-    backbone="inception_v3",
-    weights="imagenet",
-    trainable="top",
-    *,
-    scaling="backbone",
-    seed=None,
-    dtype="float32",
-):
+    backbone="inception_v3", weights="imagenet", trainable="top",
+    *, scaling="backbone", seed=None, dtype="float32",
+):  # fmt: skip
     """The report's network: a backbone, and the report's top on the backbone's features.
 
     Args:
@@ -104,15 +103,14 @@ def report_network(
         weights: of the backbone; see its builder in :mod:`xraylib.models.backbones`.
         trainable: "top" freezes the backbone, whose batch normalisation then keeps its moving
             statistics even in training; "all" trains everything, as the report's code did.
-        scaling: "backbone", as the backbone was trained, or "report", 1/255.
-        seed: integer; two networks of one seed start with equal weights and draw equal dropout.
-        dtype: "float32", or a mixed precision such as "mixed_bfloat16"; weights stay float32. See
-            :func:`best_precision`.
+        scaling: "backbone", as the backbone was trained, or "report", x / 255.
+        seed: integer, of the initial weights and the dropout.
+        dtype: as of the backbone's builder; see :func:`best_precision`.
 
     Returns:
-        Flat keras.Model, not compiled, from (n, size, size, 3) pixel values in 0..255 to (n, 1)
-        float32 probabilities. On Inception V3 it has 22,176,577 parameters, of which 372,769
-        ("top") or 22,141,121 ("all") are trained.
+        Flat keras.Model from (n, size, size, 3) pixel values in 0..255 to (n, 1) float32
+        probabilities. On Inception V3 it has 22,176,577 parameters, of which 372,769 ("top") or
+        22,141,121 ("all") are trained.
 
     Raises:
         ValueError: an unknown argument.
@@ -130,7 +128,7 @@ def report_network(
 
 
 def on_card():
-    """Whether Keras computes on a graphics card, True or False."""
+    """Whether Keras computes on a graphics card."""
     return not keras.distribution.list_devices()[0].lower().startswith("cpu")
 
 
@@ -170,17 +168,13 @@ def pca_network(n_components=23, seed=None):
 
     Args:
         n_components: numbers an image.
-        seed: integer; fixes the initial weights and the dropout.
+        seed: integer, of the initial weights and the dropout.
 
     Returns:
-        keras.Model from (n, n_components) to (n, 1) probabilities in 0..1, not compiled.
+        keras.Model from (n, n_components) to (n, 1) probabilities.
     """
     components = keras.Input((n_components,), name="components")
-    x = components
-    for n in (1, 2):
-        x = layers.Dense(1024, activation="relu", name=f"dense{n}")(x)
-        x = layers.Dropout(0.25, seed=0, name=f"dropout{n}")(x)
-        x = layers.BatchNormalization(name=f"bn{n}")(x)
+    x = _dense_twice(components, 1024)
     for n, units in ((3, 512), (4, 256)):
         x = layers.Dense(units, activation="relu", name=f"dense{n}")(x)
     x = layers.Dense(1, activation="sigmoid", name="probability")(x)
@@ -197,10 +191,10 @@ def small_network(seed=None):
     by one sigmoid unit.
 
     Args:
-        seed: integer; fixes the initial weights.
+        seed: integer, of the initial weights.
 
     Returns:
-        keras.Model, not compiled, from (n, 32, 32, 1) grey values in 0..1 to (n, 1) probabilities.
+        keras.Model from (n, 32, 32, 1) grey values in 0..1 to (n, 1) probabilities.
     """
     pixels = keras.Input((32, 32, 1), name="pixels")
     x = pixels
@@ -215,15 +209,12 @@ def small_network(seed=None):
 
 
 def part(model, first, last):
-    """The layers of a model from one's output to another's as a model, made once.
+    """The layers of a model from one's output to another's, as a model that shares them.
 
     Args:
-        model: Keras model with a flat graph.
+        model: Keras model with a flat graph; a part is made once.
         first: name of a layer whose output the part takes; None: the model's input.
         last: name of the layer whose output it gives; None: the model's output.
-
-    Returns:
-        keras.Model that shares the layers.
     """
     parts = vars(model).setdefault("_parts", {})  # not setattr: Keras would track and save them
     if (first, last) not in parts:

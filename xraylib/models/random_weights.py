@@ -15,8 +15,7 @@ def initialise(model, seed=None, *, backbone=True):
     them (Glorot and Bengio 2010). Biases, and batch normalisation, go back to their start.
 
     Args:
-        model: a flat graph of convolutions, dense layers, dropout and batch normalisation; changed
-            in place.
+        model: a flat graph of convolutions, dense layers, dropout and batch normalisation.
         seed: integer; None draws other weights each time.
         backbone: False leaves the layers up to "features" as they are.
 
@@ -29,7 +28,7 @@ def initialise(model, seed=None, *, backbone=True):
         if i < top and not backbone:
             continue
         # By place within backbone or top, not by name: Keras numbers names through a process.
-        key = None if seed is None else [seed, i < top, i - top if i >= top else i]
+        key = None if seed is None else [seed, i < top, i if i < top else i - top]
         draw = int(np.random.default_rng(key).integers(2**31))
         if isinstance(layer, layers.Dropout):
             layer.seed_generator.state.assign([draw, 0])

