@@ -13,6 +13,7 @@ import statistics
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from IPython.display import display
@@ -47,31 +48,26 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
     counted = isinstance(value, Spread)
     chosen = {"close": tolerance is not None, "spread": spread or counted, "timing": timing,
               "setting": setting}  # fmt: skip
-    kinds = [kind for kind, is_it in chosen.items() if is_it] or ["exact"]
+    kinds = [kind for kind, is_it in chosen.items() if is_it]
     if len(kinds) > 1:
         raise ValueError(f"{key}: is it {' or '.join(kinds)}? Leave out all but one of these")
     try:  # NumPy's numbers as Python's, tuples as lists
         plain = json.loads(json.dumps(value, default=lambda each: each.tolist()))
     except (AttributeError, TypeError):
         raise ValueError(f"{key}: expected what JSON can hold, got {value!r}") from None
-    kept = {"value": plain, "text": str(value), "kind": kinds[0]}
+    kept = {"value": plain, "text": str(value), "kind": kinds[0] if kinds else "exact"}
     if tolerance is not None:
         if not tolerance > 0:
             raise ValueError(f"{key}: expected a tolerance above 0, got {tolerance}; leave it out")
         kept["tolerance"] = float(tolerance)
-    if kinds == ["spread"]:
-        values = plain[0] if counted else plain
-        listed = isinstance(values, list) and values
-        if not listed or not all(isinstance(each, int | float) for each in values):
+    if counted:
+        kept |= {"value": value.median.k, "values": plain[0], "n": plain[1]}
+    elif spread:
+        listed = isinstance(plain, list) and plain
+        if not listed or not all(isinstance(each, int | float) for each in plain):
             expected = "a list of numbers, one a training, for a spread"
-            raise ValueError(f"{key}: expected {expected}; got {values!r}")
-        # A number of images is a whole one: of an even number of trainings the lower middle one.
-        median = statistics.median_low(values) if counted else statistics.median(values)
-        kept |= {"value": median, "values": values}
-        if counted:
-            kept["n"] = int(value.n)
-        else:
-            kept["text"] = _of_trainings(values)
+            raise ValueError(f"{key}: expected {expected}; got {plain!r}")
+        kept |= {"value": statistics.median(plain), "values": plain, "text": _of_trainings(plain)}
     if text is not None:
         kept["text"] = text
     _note(key, kept)
@@ -80,6 +76,17 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
 def _note(name, kept):
     bundle = {_HIDDEN + "application/json": json.dumps(kept)}
     display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": _HIDDEN}})
+
+
+def reach(number, n, *of, least=0.02):
+    """A tolerance: how far a number of five of n trainings may lie from that of all of them.
+
+    It is half as far again as the furthest of 500 draws, and at least so much. The number is a
+    function of an array of trainings, by their positions, and of what follows n.
+    """
+    rng, all_of_them = np.random.default_rng(0), number(np.arange(n), *of)
+    few = np.array([number(rng.choice(n, 5), *of) for _ in range(500)])
+    return max(least, 1.5 * float(np.abs(few - all_of_them).max()))
 
 
 def hand_over(name, numbers):
@@ -123,7 +130,7 @@ def judge(names, holds):
     """Show what the book finds of statements of the report, and note that a cell bears it out.
 
     Args:
-        names: id of a statement in ``data/claims.yml``, or several with blanks between them that
+        names: id of a statement in ``data/claims.yml``, or several, with blanks between them, that
             stand and fall together.
         holds: whether the cell's evidence is what the book says that it found; computed, of course.
 
@@ -145,9 +152,8 @@ def judge(names, holds):
         where = places.get(section, f"Section {section} of the report")
         found = filled(claim["found"], "not measured yet") + doubt
         sources = "; ".join(map(source, claim["sources"]))
-        boxes.append(
-            f"> {where}: {quoted(claim)} **{verdict.capitalize()}.** {found} *({sources})*"
-        )
+        said = f"**{verdict.capitalize()}.** {found} *({sources})*"
+        boxes.append(f"> {where}: {quoted(claim)} {said}")
     display({"text/markdown": "\n>\n".join(boxes)}, raw=True, metadata={"claims": names})
 
 
@@ -191,11 +197,10 @@ def filled(template, missing=None):
     """
 
     def number(found):
-        if found[1]:  # mathematics has braces of its own
-            return found[1]
-        if missing is not None and found[2] not in results():
-            return missing
-        return spoken(found[2], found[3])
+        formula, key, form = found.groups()  # mathematics has braces of its own
+        if formula or (missing is not None and key not in results()):
+            return formula or missing
+        return spoken(key, form)
 
     return re.sub(r"(\$[^$]*\$)|\{([^{}:]+):?(\w*)\}", number, template)
 
@@ -278,12 +283,11 @@ def beside(rows, caption, columns=("",), *, said=None, keep=True):
     for label, cells in rows.items():
         there, here = [], []
         for cell in cells if isinstance(cells, list) else [cells]:
-            key, value, settings = (*(cell or (None, None)), None)[:3]
+            key, value, settings = (*(cell or (None, None)), {})[:3]
             known = results().get(key, {"text": "not measured yet"})["text"]
             there.append("–" if cell is None else known)
-            settings = settings or {}
-            said_so = _of_trainings if settings.get("spread") else str
-            here.append("–" if value is None else settings.get("text") or said_so(value))
+            in_words = _of_trainings if settings.get("spread") else str
+            here.append("–" if value is None else settings.get("text") or in_words(value))
             if keep and value is not None:
                 record(key, value, **settings)
         table[label] = [*([said.get(label, "–")] if said else []), *there, *here]
@@ -302,10 +306,8 @@ def report():
 
 @cache
 def results():
-    """The records of the last run on real images, as :func:`collect` returns them.
-
-    They are of the profile ``xray``, and of ``scratch`` where that has none.
-    """
+    """The records of the last run on real images, as :func:`collect` returns them: of the profile
+    ``xray``, and of ``scratch`` where that has none."""
     found = {}
     for name in ("scratch.json", "measured.json"):
         path = ROOT / "results" / name

@@ -105,17 +105,18 @@ ledger.record("room.majority", half)
 ledger.record("room.single_auc", single_auc, spread=True)
 
 
-def _of_five(number):
-    """A tolerance: how far a mean of five trainings may lie from that of all of them."""
-    draw, whole = np.random.default_rng(0), number(hard.scores.mean(axis=0))
-    few = [number(hard.scores[draw.choice(len(seeds), 5)].mean(axis=0)) for _ in range(500)]
-    return 1.5 * float(np.abs(np.array(few) - whole).max())
+def _mean_auc(t):
+    return roc_auc_score(ill, hard.scores[t].mean(axis=0))
 
 
-_area = _of_five(lambda scores: roc_auc_score(ill, scores))
-_films = _of_five(lambda scores: np.sum((scores >= 0.5) == ill))
-ledger.record("room.auc", hard_as_one.auc, tolerance=max(0.02, _area))
-ledger.record("room.together", hard_as_one.accuracy, tolerance=max(2.0, _films))
+def _mean_right(t):
+    return np.sum((hard.scores[t].mean(axis=0) >= 0.5) == ill)
+
+
+_area = ledger.reach(_mean_auc, len(seeds))
+_films = ledger.reach(_mean_right, len(seeds), least=2.0)
+ledger.record("room.auc", hard_as_one.auc, tolerance=_area)
+ledger.record("room.together", hard_as_one.accuracy, tolerance=_films)
 
 # %% slopes
 ledger.record("room.slopes", slopes, spread=True)

@@ -48,20 +48,12 @@ ledger.record("covid.rounding.n", int(fold.sum()))
 
 
 # %% suffices
-def _reach(number, scores, *of):
-    """A tolerance: how far a number of five trainings may lie from that of all of them."""
-    trainings, draw = len(scores), np.random.default_rng(0)
-    all_of_them = number(np.arange(trainings), scores, *of)
-    some = [number(draw.choice(trainings, 5), scores, *of) for _ in range(500)]
-    return max(0.02, 1.5 * float(np.abs(np.array(some) - all_of_them).max()))
-
-
-def _difference(t, _, *pair):
+def _difference(t, *pair):
     parts = [validation.CrossValidation(y, each.scores[t], each.fold[t]) for each in pair]
     return validation.compare(*parts).difference.value
 
 
-blind_reach = _reach(_difference, whole_films.scores, whole_films, without_middle)
+blind_reach = ledger.reach(_difference, len(seeds), whole_films, without_middle)
 ledger.record("covid.blind.difference", suffices, tolerance=blind_reach)
 
 # %% left
@@ -94,15 +86,14 @@ for key, (spread, result) in several.items():
         _right = ((_scores >= 0.5) == _truth)[:, _truth == label].sum(axis=1)
         counted = Spread(tuple(_right.tolist()), int((_truth == label).sum()))
         ledger.record(f"covid.{key}.{name}", counted)
-    _how_far = _reach(_mean_right, _scores, _truth)
+    _how_far = ledger.reach(_mean_right, len(_scores), _scores, _truth)
     ledger.record(f"covid.{key}.together", result.accuracy, tolerance=_how_far)
-    _how_far = _reach(_mean_auc, _scores, _truth)
+    _how_far = ledger.reach(_mean_auc, len(_scores), _scores, _truth)
     ledger.record(f"covid.{key}.auc", result.auc, tolerance=_how_far)
 
-for key, each in {"": whole_films, "settled.": larger_steps}.items():
-    _difference_reach = _reach(_difference, each.scores, each, knows_site)
-    _minus = validation.compare(each, knows_site).difference
-    ledger.record(f"covid.{key}minus_site", _minus, tolerance=_difference_reach)
+for key, each, _minus in zip(("", "settled."), (whole_films, larger_steps), minus_site, strict=True):
+    _how_far = ledger.reach(_difference, len(each.scores), each, knows_site)
+    ledger.record(f"covid.{key}minus_site", _minus, tolerance=_how_far)
 
 # %% ranked
 ledger.record("covid.outside.p", float(ranked), f"{ranked:.2f}", timing=True)
