@@ -1,8 +1,7 @@
-"""The report's random affine augmentation as one resampling.
+"""The report's random affine augmentation (section 4.2) as one resampling.
 
-The report (section 4.2) augments with Keras' ``ImageDataGenerator``, which resamples every colour
-channel on its own with SciPy. Here the same transform (rotation, shift, shear, zoom, flip, in the
-same order) is one call of OpenCV's ``warpAffine`` an image.
+Keras' ``ImageDataGenerator`` resamples every colour channel on its own with SciPy. Here the same
+transform (rotation, shift, shear, zoom, flip, in this order) is one call of OpenCV an image.
 """
 
 import cv2
@@ -58,10 +57,10 @@ def affine_matrices(image_shape, theta, shift_x, shift_y, phi, zoom_x, zoom_y, f
         image_shape: (height, width), pixels.
         theta: (n,) rotation, radians.
         shift_x: (n,) shift of the sampling grid to the right, pixels.
-        shift_y: (n,) shift of the sampling grid down, pixels.
+        shift_y: (n,) the same downwards.
         phi: (n,) shear, radians.
         zoom_x: (n,) horizontal scale of the sampling grid.
-        zoom_y: (n,) vertical scale of the sampling grid.
+        zoom_y: (n,) vertical scale.
         flip: (n,) bool, mirror left and right afterwards.
 
     Returns:
@@ -70,8 +69,7 @@ def affine_matrices(image_shape, theta, shift_x, shift_y, phi, zoom_x, zoom_y, f
     height, width = image_shape
 
     def stack(entries):
-        entries = [np.broadcast_to(entry, len(theta)) for entry in entries]
-        return np.stack(entries, -1).reshape(-1, 3, 3)
+        return np.stack(np.broadcast_arrays(*entries), -1).reshape(-1, 3, 3)
 
     def translation(x, y):
         return stack([1, 0, x, 0, 1, y, 0, 0, 1])

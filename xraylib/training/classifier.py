@@ -1,8 +1,7 @@
 """Networks as scikit-learn classifiers, for cross-validation.
 
-Chapters 05 (evaluation) and 06 (COVID-19) train the same networks many times, on other images, in
-other folds, with other seeds. What is built and compiled for one training serves all that follow in
-the process.
+What is built and compiled for one training serves all that follow in the process: on other images,
+in other folds, with other seeds.
 """
 
 import contextlib
@@ -57,6 +56,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     takes_on_disk = True  # rows of an arrays.OnDisk, batch by batch
     device = "cpu:0"  # as keras.device takes it; None: where Keras would compute
+    weights, settle = None, False  # a Recipe has these as settings
 
     def __init__(self, build, *, epochs=20, batch_size=5, learning_rate=1e-4, random_state=0):
         self.build = build
@@ -73,29 +73,20 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return _built(self.build)
 
     def fit(self, X, y, validation=None):
-        """Train from the start.
+        """Train from the start, and return the classifier.
 
-        Args:
-            X: (n, ...), see :func:`xraylib.training.fitting.fit`.
-            y: (n,) of 0 and 1.
-            validation: (X, y) to measure after each epoch into ``history_``, or None.
-
-        Returns:
-            The classifier.
-
-        Raises:
-            ValueError: bad input, see :func:`xraylib.training.fitting.fit`.
+        X, y and validation, (X, y) or None, are the images, labels and validation of
+        :func:`xraylib.training.fitting.fit`, which says what it refuses.
         """
         with self._placed():
             model, start = self._network(np.shape(X))
             model.set_weights(start)
-            initialise(model, self.random_state, backbone=getattr(self, "weights", None) is None)
-            settings = ("epochs", "batch_size", "learning_rate")
+            initialise(model, self.random_state, backbone=self.weights is None)
             self.history_ = fitting.fit(
-                model, X, y, validation=validation, seed=self.random_state, progress=False,
-                **{name: getattr(self, name) for name in settings},
+                model, X, y, validation=validation, epochs=self.epochs, batch_size=self.batch_size,
+                learning_rate=self.learning_rate, seed=self.random_state, progress=False,
             )  # fmt: skip
-            if getattr(self, "settle", False):
+            if self.settle:
                 fitting.settle(model, X, seed=self.random_state)
         self.weights_, self.classes_ = model.get_weights(), np.array([0, 1])
         return self
@@ -122,10 +113,8 @@ class Recipe(NetworkClassifier):
     Args:
         backbone, weights, scaling, trainable, dtype: see
             :func:`xraylib.models.builders.report_network`.
-        epochs, batch_size, learning_rate: see :func:`xraylib.training.fitting.fit`.
-        settle: after the training, :func:`xraylib.training.fitting.settle` on what it was trained
-            on.
-        random_state: integer; of weights, order, dropout and augmentation.
+        epochs, batch_size, learning_rate, random_state: see :class:`NetworkClassifier`.
+        settle: after the training, :func:`xraylib.training.fitting.settle` on its images.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -146,9 +135,11 @@ class Recipe(NetworkClassifier):
 
     def network(self):
         """(model, start): the whole network, one a process for these settings, and its weights as
-        they were when it was built; its backbone as it is used here."""
-        names = ("backbone", "weights", "trainable", "scaling", "dtype")
-        return _built(builders.report_network, **{name: getattr(self, name) for name in names})
+        they were when it was built."""
+        return _built(
+            builders.report_network, backbone=self.backbone, weights=self.weights,
+            trainable=self.trainable, scaling=self.scaling, dtype=self.dtype,
+        )  # fmt: skip
 
     def prepare(self, images, *, draws=10, seed=0, batch_size=None, store=None):
         """What the network is trained on, made once for all folds and seeds.
@@ -161,8 +152,7 @@ class Recipe(NetworkClassifier):
             store: likewise.
 
         Returns:
-            With a frozen backbone its features, see :func:`xraylib.training.frozen.features`;
-            otherwise the images as they are.
+            With a frozen backbone its features; otherwise the images as they are.
         """
         if self.trainable == "all":
             return light(images)

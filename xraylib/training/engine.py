@@ -1,10 +1,9 @@
 """A network's steps, compiled once: many trainings of one network in one process.
 
 Of a small training, building and compiling the network takes most, and calling its steps one by one
-much of the rest. Here a network is built and compiled once, and its steps run in one loop; a
-training starts with weights, dropout and optimiser set anew, and gives what ``keras.Model.fit``
-gives from the same start on the same batches. Chapter 05 (evaluation) trains hundreds of networks
-in this way.
+much of the rest. Here a network is compiled once, and its steps run in one loop; a training starts
+with fresh averages of Adam's, and gives what ``keras.Model.fit`` gives from the same start on the
+same batches.
 """
 
 import keras
@@ -70,7 +69,7 @@ class _Program:
                 [tf.Variable(tf.zeros_like(value), trainable=False) for value in self.trained]
                 for _ in range(2)
             ]
-        for average in (*self.averages[0], *self.averages[1]):
+        for average in tf.nest.flatten(self.averages):
             average.assign(tf.zeros_like(average))
 
 
@@ -80,11 +79,7 @@ def _sums(y, scores, losses):
 
 
 def _program(model):
-    """The compiled steps of a model, kept with it; made anew where other weights are trained now.
-
-    Raises:
-        ValueError: inside the scope of a distribution strategy, which a step of its own would miss.
-    """
+    """The compiled steps of a model, made anew where other weights are trained now."""
     if tf.distribute.has_strategy():
         raise ValueError(
             "training and scoring run on one device, but this is the scope of "
@@ -115,13 +110,14 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
     Returns:
         dict of lists, one value an epoch: loss, accuracy, mae; with validation also val_loss, ...
         Training values are means over the epoch's images as they were trained on.
+
+    Raises:
+        ValueError: inside the scope of a distribution strategy, which it would miss.
     """
     program = _program(model)
     program.start()
     rate = tf.constant(learning_rate, tf.float32)
-    names = ("loss", "accuracy", "mae")
-    history = {name: [] for name in names}
-    history |= {f"val_{name}": [] for name in names if validation is not None}
+    history = []
     for epoch in tqdm(range(epochs), desc="training", unit="epoch", disable=not progress):
         sums, count = np.zeros(3), 0
         for x, y, ends in batches(epoch):
@@ -133,20 +129,15 @@ def train(model, batches, *, epochs, learning_rate, validation=None, progress=Fa
             scores = tf.constant(score(model, validation[0])[:, None], tf.float32)
             losses = keras.losses.binary_crossentropy(y, scores)
             means = [*means, *(_sums(y, scores, losses).numpy() / len(y))]
-        for name, mean in zip(history, means, strict=True):
-            history[name].append(float(mean))
-    return history
+        history.append(means)
+    names = "loss", "accuracy", "mae", "val_loss", "val_accuracy", "val_mae"
+    return dict(zip(names, np.transpose(history).tolist(), strict=False))
 
 
 def score(model, x):
-    """What a model says, without dropout.
+    """What a model with one output unit says, without dropout: float64 (n,).
 
-    Args:
-        model: Keras model with one output unit.
-        x: (n, ...), array or :class:`xraylib.data.arrays.OnDisk`; of versions the plain ones count.
-
-    Returns:
-        float64 (n,).
+    x is (n, ...), array or :class:`xraylib.data.arrays.OnDisk`; of versions the plain ones count.
     """
     call, size = _program(model).score, 64 if on_card() else 16
     batches = (as_float32(plain(model, x[i : i + size])) for i in range(0, len(x), size))

@@ -1,7 +1,4 @@
-"""Train a network, and score with it.
-
-Chapter 04 (transfer learning) explains the two ways of training that :func:`fit` knows.
-"""
+"""Train a network, and score with it; chapter 04 explains the two ways of training."""
 
 import keras
 import numpy as np
@@ -16,25 +13,16 @@ _AT_ONCE = 2**25  # bytes of images, as float32, that go to the device in one pi
 
 
 def fit(
-    model,
-    images,
-    labels,
-    *,
-    validation=None,
-    epochs=20,
-    batch_size=5,
-    learning_rate=1e-4,
-    draws=10,
-    seed=0,
-    progress=True,
-):
+    model, images, labels, *, validation=None, epochs=20, batch_size=5, learning_rate=1e-4,
+    draws=10, seed=0, progress=True,
+):  # fmt: skip
     """Train a network with Adam on binary cross-entropy, as section 4.2 of the report.
 
     Images are augmented as in the report; what is no image is not. Where the backbone is frozen it
     runs once over ``draws`` augmented versions of each image, and the top alone is trained. A
-    backbone that is trained too sees a new version of each image in each epoch. Validation images
-    are never augmented. A training starts from the model's weights, with fresh averages of Adam's;
-    to train a model once more from the start, see :mod:`xraylib.models.random_weights`.
+    backbone that is trained too sees a new version of each image in each epoch. A training starts
+    from the model's weights; to train once more from the start, see
+    :func:`xraylib.models.random_weights.initialise`.
 
     Args:
         model: ends in one sigmoid unit; trained in place, not compiled.
@@ -43,7 +31,7 @@ def fit(
             :func:`xraylib.training.frozen.features` gives them, of which each epoch takes an
             augmented one of each image; or (n, h, w, channels). Others: (n, ...) numbers.
         labels: (n,) of 0 and 1.
-        validation: (images, labels) to measure after each epoch, or None.
+        validation: (images, labels) to measure after each epoch, never augmented, or None.
         epochs: passes over the images.
         batch_size: images a step; the report takes 5.
         learning_rate: of Adam; the report takes 1e-4.
@@ -53,8 +41,8 @@ def fit(
 
     Returns:
         dict of lists, one value an epoch: loss, accuracy, mae and, with validation images, the
-        same with the prefix val_. As in Keras the training values are means over the steps of
-        the epoch, with dropout on and images augmented; the validation values are not.
+        same with the prefix val_. As in Keras the training values are means over the epoch, with
+        dropout on and images augmented; the validation values are not.
 
     Raises:
         ValueError: another model, images out of range or shape, labels other than 0 and 1, or
@@ -65,19 +53,17 @@ def fit(
             "epochs, batch_size and draws must be 1 or more, got "
             f"epochs={epochs}, batch_size={batch_size}, draws={draws}"
         )
-    images, labels = _checked(model, images, labels)
+    images, labels = _labelled(model, images, labels)
     if validation is not None:
-        validation = _checked(model, *validation)
-    of_pixels = takes_pixels(model)
-    if of_pixels and not builders.part(model, None, "features").trainable_weights:
+        validation = _labelled(model, *validation)
+    augment = takes_pixels(model)
+    if augment and not builders.part(model, None, "features").trainable_weights:
         images = frozen.features(model, images, draws=draws, seed=seed, progress=progress)
         if validation is not None:
             validation = frozen.features(model, validation[0], progress=progress), validation[1]
-        model, of_pixels = builders.part(model, "features", None), False
-    batches = _batches(
-        images, labels, epochs, batch_size, seed,
-        augment=of_pixels, versions=images.ndim > len(model.input_shape),
-    )  # fmt: skip
+        model, augment = builders.part(model, "features", None), False
+    versions = images.ndim > len(model.input_shape)
+    batches = _batches(images, labels, epochs, batch_size, seed, augment=augment, versions=versions)
     return engine.train(
         model, batches, epochs=epochs, learning_rate=learning_rate, validation=validation,
         progress=progress,
@@ -88,9 +74,8 @@ def settle(model, images, *, seed=0):
     """Give batch normalisation the means and variances of these images, under the final weights.
 
     What Keras keeps are running averages, of which one hundredth is new in each step: after a short
-    training they belong partly to what the network began with. Scores say then how far they have
-    come, and not what was learned. Averaged are twelve random batches of 20 images each; of fewer
-    images one batch of all.
+    training they belong partly to what the network began with, and scores say how far they have
+    come. Averaged are twelve random batches of 20 images each; of fewer images one batch of all.
 
     Args:
         model: see :func:`fit`; only its running averages are changed.
@@ -102,7 +87,7 @@ def settle(model, images, *, seed=0):
 
     Source: Wu and Johnson, Rethinking "Batch" in BatchNorm (2021), section 3.
     """
-    images, _ = _checked(model, images, np.zeros(len(images)))
+    images = _checked(model, images)
     rng = np.random.default_rng(seed)
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     before = [norm.momentum for norm in norms]
@@ -118,20 +103,17 @@ def settle(model, images, *, seed=0):
 
 
 def predict(model, images):
-    """Score of class 1 for each image.
+    """Score of class 1 for each image, float64 (n,), 0..1.
 
     Args:
         model: ends in one sigmoid unit, see :func:`fit`.
         images: as they would be given to :func:`fit`; of features with augmented versions the plain
             ones count.
 
-    Returns:
-        float64 (n,), 0..1.
-
     Raises:
         ValueError: another model, images out of range or shape, or scores that are no numbers.
     """
-    images, _ = _checked(model, images, np.zeros(len(images)))
+    images = _checked(model, images)
     scores = engine.score(model, images)
     if wrong := int(np.isnan(scores).sum()):
         raise ValueError(
@@ -187,12 +169,12 @@ def _deal(n, batch_size, rng):
     """Shuffled batches of indices."""
     order = rng.permutation(n)
     ends = list(range(batch_size, n, batch_size))
-    if n % batch_size == 1 and len(ends) > 0 and batch_size > 1:
+    if n % batch_size == 1 and ends and batch_size > 1:
         ends.pop()  # batch normalisation makes a batch of one image all zero: it joins the last
     return np.split(order, ends)
 
 
-def _checked(model, images, labels):
+def _checked(model, images):
     builders.sigmoid_unit(model)
     shape = model.input_shape[1:]
     if takes_pixels(model):
@@ -203,6 +185,11 @@ def _checked(model, images, labels):
             f"expected numbers of shape (n, {', '.join(map(str, shape))}) for {model.name}, or "
             f"(n, 1 + draws, ...) as frozen.features gives them, got {images.shape}"
         )
+    return images
+
+
+def _labelled(model, images, labels):
+    images = _checked(model, images)
     labels = np.asarray(labels)
     if labels.shape != (len(images),) or not np.isin(labels, (0, 1)).all():
         raise ValueError(

@@ -36,8 +36,8 @@ def save(model, path, *, class_names, trained_on, interpolation="nearest", keep_
             "expected a path that ends in .keras and two class names, "
             f"got {str(path)!r} and {tuple(class_names)!r}"
         )
-    card = {"class_names": list(class_names), "trained_on": str(trained_on)}
-    card |= {"interpolation": interpolation, "keep_aspect": keep_aspect}
+    card = {"class_names": list(class_names), "trained_on": str(trained_on),
+            "interpolation": interpolation, "keep_aspect": keep_aspect}  # fmt: skip
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.keras")
     try:
         model.save(partial)
@@ -49,11 +49,7 @@ def save(model, path, *, class_names, trained_on, interpolation="nearest", keep_
 
 
 def load(path):
-    """Read what :func:`save` wrote.
-
-    Returns:
-        (model, card): the Keras model and a dict with ``class_names``, ``trained_on``,
-        ``interpolation`` and ``keep_aspect``.
+    """Read what :func:`save` wrote: (model, card), the card a dict of its last four arguments.
 
     Raises:
         ValueError: no such file, not a saved model, one without labels, or one that does not end in
@@ -65,8 +61,8 @@ def load(path):
     try:
         with zipfile.ZipFile(path) as archive:
             # Before files said how images are resized, there was one way.
-            card = {"interpolation": "nearest", "keep_aspect": False}
-            card |= json.loads(archive.read(_CARD))
+            before = {"interpolation": "nearest", "keep_aspect": False}
+            card = before | json.loads(archive.read(_CARD))
     except zipfile.BadZipFile:
         raise ValueError(f"{path}: expected a .keras model, but this is no such archive") from None
     except KeyError:
