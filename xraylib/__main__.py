@@ -42,7 +42,7 @@ def main(arguments=None):
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     sys.stderr.reconfigure(errors="backslashreplace")
     try:
-        return options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever reads, such as head, has enough
@@ -57,7 +57,6 @@ def _fetch(options):
     from xraylib.data import download
 
     print(download.fetch(options.dataset))
-    return 0
 
 
 def _manifest(options):
@@ -71,7 +70,6 @@ def _manifest(options):
     for note in notes:
         print(f"note: {note}")
     print(f"wrote {manifest} and notebooks/profiles/own.yml; now: make book PROFILE=own")
-    return 0
 
 
 def _audit(options):
@@ -86,7 +84,6 @@ def _audit(options):
     )  # fmt: skip
     print(audit.summary(found))
     print(f"wrote {page} and audit.json beside it")
-    return 0
 
 
 def _load_keras():

@@ -89,9 +89,8 @@ def bars_with_intervals(names, results, chance=0.5, colours=None, *, real=None):
     twice = any(each is not None for each in real)
     height = (0.5 if twice else 0.44) * len(names) + 0.6
     figure, axis = plt.subplots(figsize=(5.2, height), layout="constrained")
-    for y, (name, here, first, colour) in enumerate(
-        zip(names, results, real, colours, strict=True)
-    ):
+    lines = zip(names, results, real, colours, strict=True)
+    for y, (name, here, first, colour) in enumerate(lines):
         result = here if first is None else first
         if twice:
             middle = getattr(here, "median", here)
@@ -109,8 +108,8 @@ def bars_with_intervals(names, results, chance=0.5, colours=None, *, real=None):
         share = result.k / result.n
         axis.plot([result.low, result.high], [y, y], linewidth=2.5, **look)
         axis.plot(share, y, "o", markersize=7, **look)
-        right, beside = f"{result.k}/{result.n}", ("axes fraction", "data")
-        axis.annotate(right, (1.03, y), xycoords=beside, va="center")
+        beside = "axes fraction", "data"
+        axis.annotate(f"{result.k}/{result.n}", (1.03, y), xycoords=beside, va="center")
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # no line crosses a name
         axis.text(0.01, y - 0.3, name, fontsize=9, va="bottom", bbox=behind)
     axis.axvline(chance, color="#888888", linestyle="--", linewidth=1, zorder=0)

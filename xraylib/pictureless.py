@@ -1,9 +1,9 @@
 """Films as numbers from which alone no picture can be made: distances, and averages of features.
 
 The real films are not ours to hand on. What many methods see of them is kept in ``results/``, so
-that the default book computes on real films wherever no picture is needed. Distances know nothing
-of where a pixel lies: move the pixels of all films about, in the same way, and they stay the same.
-An average over a map of features has lost where in the film each of them was found.
+that the default book computes on real films wherever no picture is needed. Distances stay the same
+if the pixels of all films are moved about in the same way. An average over a map of features has
+lost where in the film each of them was found.
 """
 
 import numpy as np
@@ -59,9 +59,7 @@ def features(images, build, weights="imagenet", seeds=range(5)):
         "whole": images,
         "rim": shortcuts.black_centre(images, 0.8),
         "without middle": shortcuts.black_centre(images, 0.5),
-        "middle": datasets.resize(
-            shortcuts.centre_crop(images, 0.1), images.shape[1], interpolation="bilinear"
-        ),
+        "middle": datasets.resize(shortcuts.centre_crop(images, 0.1), images.shape[1], "bilinear"),
     }
     model = build(weights)
     found = {name: averaged(model, part) for name, part in parts.items()}

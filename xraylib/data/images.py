@@ -13,7 +13,6 @@ from xraylib.data.arrays import OnDisk
 # Named, so that a file cannot choose a decoder that starts other programs (EPS runs Ghostscript).
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
-
 # How the decoders speak of a file that ends too early or has bytes that cannot be.
 _DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
 _DAMAGED = ("truncated", "broken", "corrupt", "less than the expected", "premature", "InvalidDicom",
@@ -64,9 +63,8 @@ def read(path):
         raise ImageError(f"{path}: cannot be opened: {error.strerror}; check its rights") from error
     if empty:
         raise ImageError(f"{path}: expected an image, found an empty file; fetch it again")
-    decode = _dicom if dicom else _pillow
     try:
-        return decode(path)
+        return _dicom(path) if dicom else _pillow(path)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -130,7 +128,9 @@ def _pillow(path):
             raise ValueError("colours of 16 bits in planes, one after the other")
         image = ImageOps.exif_transpose(file)
         if deep:  # Pillow has decoded it, so that it is whole, but keeps 8 of the bits
-            return _deep_colour(path, file.getexif().get(_ORIENTATION, 1))
+            colours = Image.fromarray(_deep_colour(path))
+            colours.getexif()[_ORIENTATION] = file.getexif().get(_ORIENTATION, 1)
+            return np.array(ImageOps.exif_transpose(colours))
     if image.mode == "L" and signed:
         image = Image.fromarray(np.asarray(image).view(np.int8).astype(np.int32))
     if image.mode == "F" or image.mode.startswith("I"):
@@ -152,10 +152,7 @@ def _bits(file):
 
 
 def header(path):
-    """What a file says of itself, besides its picture.
-
-    Args:
-        path: a file that :func:`read` reads.
+    """What a file that :func:`read` reads says of itself, besides its picture.
 
     Returns:
         dict with format, such as "PNG" or "DICOM", and bits, of a channel as it is stored; of a
@@ -177,7 +174,7 @@ _SAID = {"patient": "PatientID", "sex": "PatientSex", "age": "PatientAge", "view
 _ORIENTATION = 274  # the tag of EXIF
 
 
-def _deep_colour(path, orientation):
+def _deep_colour(path):
     """An image of 16 bits a channel, stretched like grey of 16 bits."""
     pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
@@ -185,9 +182,7 @@ def _deep_colour(path, orientation):
     colours = pixels[..., 2::-1].astype(np.float64)
     if pixels.shape[2] == 4:
         colours *= pixels[..., 3:] / 65535  # on black
-    image = Image.fromarray(_stretch(colours))
-    image.getexif()[_ORIENTATION] = orientation
-    return np.array(ImageOps.exif_transpose(image))
+    return _stretch(colours)
 
 
 def _dicom(path):
@@ -200,10 +195,8 @@ def _dicom(path):
     if not data:  # pydicom gives up all of a file that ends within an element
         raise EOFError("unexpected end")
     if "Rows" not in data or "Columns" not in data or not data.dir("PixelData"):
-        raise ImageError(
-            f"{path}: expected a DICOM image, found DICOM without one; check the path, or fetch it "
-            "again"
-        )
+        found = "DICOM without one; check the path, or fetch it again"
+        raise ImageError(f"{path}: expected a DICOM image, found {found}")
     _check_size(path, data.Columns, data.Rows)
     array = _dicom_pixels(path, data)
     kind = data.PhotometricInterpretation
@@ -271,9 +264,8 @@ def _by_gdcm(path, data):
     try:
         import gdcm
     except ImportError as error:
-        raise ImageError(
-            f"{path}: its compression, JPEG Extended, needs a decoder: pip install python-gdcm"
-        ) from error
+        needed = "needs a decoder: pip install python-gdcm"
+        raise ImageError(f"{path}: its compression, JPEG Extended, {needed}") from error
     reader = gdcm.ImageReader()
     reader.SetFileName(str(path))
     if not reader.Read():
@@ -331,9 +323,6 @@ def _dicom_grey(array, data):
     return 255 - grey if data.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
-FEW_LEVELS, MOSTLY = 32, 0.6
-
-
 def doubt(image):
     """What makes an image hardly worth looking at, or "" where nothing does.
 
@@ -349,9 +338,9 @@ def doubt(image):
     levels, shares = np.count_nonzero(counts), counts[[0, 255]] / counts.sum()
     if levels == 1:
         return "constant"
-    if levels < FEW_LEVELS:
+    if levels < 32:
         return f"{levels} grey levels"
-    if shares.max() > MOSTLY:
+    if shares.max() > 0.6:
         return f"clipped, {100 * shares.max():.0f} % {('black', 'white')[shares.argmax()]}"
     return ""
 
