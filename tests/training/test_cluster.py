@@ -17,12 +17,12 @@ from xraylib.training.classifier import Recipe
 
 @pytest.mark.filterwarnings("ignore")  # what Dask and its web server deprecate
 def test_a_worker_that_dies_takes_nothing_with_it(tmp_path):
-    data = datasets.load("phantom", n=24, seed=5, size=224)
+    data = datasets.load("phantom", n=10, seed=5, size=224)
     images = arrays.filled(
         tmp_path, "films", data.images.shape, "uint8", lambda r: data.images[r.start : r.stop]
     )
     recipe = Recipe("efficientnet_lite0", None, epochs=2)
-    folds = {"seeds": 1, "folds": 3, "progress": False}
+    folds = {"seeds": 1, "folds": 2, "progress": False}
     X = recipe.prepare(images, draws=1, batch_size=2, store=tmp_path / "here")
     expected = cross_validate(recipe, X, data.labels, data.groups, **folds)
     killed, there = [], tmp_path / "there"

@@ -179,16 +179,12 @@ def test_cached_draws_are_augmented_versions(data, network):
 def test_bad_input_is_refused_before_any_work(data, network):
     model = network(weights=None)
     images, labels = data.images[:4], data.labels[:4]
-    with pytest.raises(ValueError, match="scaled"):
-        fitting.fit(model, images / 255, labels)
     with pytest.raises(ValueError, match="label of 0 or 1"):
         fitting.fit(model, images, labels + 1)
     with pytest.raises(ValueError, match="4 images"):
         fitting.fit(model, images, labels[:3])
     with pytest.raises(ValueError, match="epochs=0"):
         fitting.fit(model, images, labels, epochs=0)
-    with pytest.raises(ValueError, match="scaled"):
-        fitting.fit(model, images, labels, validation=(images / 255, labels))
 
 
 def test_trains_in_bfloat16_and_leaves_the_readers_precision_alone(data, network):
@@ -211,6 +207,8 @@ def test_saved_model_comes_back_with_labels_and_scaling(data, network, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["model.keras"]
     scores = fitting.predict(model, data.images[:3])
     np.testing.assert_array_equal(fitting.predict(again, data.images[:3]), scores)
+    frozen_too = [weight.path for weight in model.trainable_weights]
+    assert [weight.path for weight in again.trainable_weights] == frozen_too
 
 
 def test_a_model_saved_before_resizing_was_noted(network, tmp_path):
@@ -233,9 +231,9 @@ def test_a_training_that_failed_gives_no_scores(data, network):
 @pytest.mark.parametrize(
     "head", [("softmax", 2), ("linear", 1), ("softmax", 3)], ids=["two units", "logit", "three"]
 )
-def test_other_heads_are_refused_at_every_door(data, head, tmp_path):
+def test_other_heads_are_refused_at_every_door(data, network, head, tmp_path):
     """Of two units the first would be printed as the score of class 1: the label inverted."""
-    base = builders.part(builders.report_network("efficientnet_lite0", None), None, "features")
+    base = builders.part(network(weights=None), None, "features")
     x = keras.layers.GlobalAveragePooling2D()(base.output)
     model = keras.Model(base.input, keras.layers.Dense(head[1], head[0])(x))
     path = tmp_path / "m.keras"
@@ -287,24 +285,25 @@ def test_a_top_on_features_that_were_computed_before_learns_the_same(data, netwo
     """Cross-validation runs the backbone once; the top must be the one that fit would train."""
     model = network()
     kept = dict(epochs=4, seed=3, progress=False)
-    fitting.fit(model, data.images, data.labels, draws=2, **kept)
-    X = frozen.features(model, data.images, draws=2, seed=3, progress=False)
+    images, labels = data.images[:12], data.labels[:12]
+    fitting.fit(model, images, labels, draws=2, **kept)
+    X = frozen.features(model, images, draws=2, seed=3, progress=False)
     top = builders.report_top(X.shape[2:], seed=1)
-    history = fitting.fit(top, X, data.labels, validation=(X, data.labels), **kept)
+    history = fitting.fit(top, X, labels, validation=(X, labels), **kept)
     scores = fitting.predict(top, X)
-    np.testing.assert_allclose(scores, fitting.predict(model, data.images), atol=1e-3)
+    np.testing.assert_allclose(scores, fitting.predict(model, images), atol=1e-3)
     assert len(history["val_loss"]) == 4
-    with pytest.raises(ValueError, match=r"shape \(n, 7, 7, 1280\).*got \(24, 9\)"):
-        fitting.fit(top, np.zeros((24, 9)), data.labels)
-    with pytest.raises(ValueError, match="one label of 0 or 1 for each of the 24"):
-        fitting.fit(top, X, data.labels[:-1])
+    with pytest.raises(ValueError, match=r"shape \(n, 7, 7, 1280\).*got \(12, 9\)"):
+        fitting.fit(top, np.zeros((12, 9)), labels)
+    with pytest.raises(ValueError, match="one label of 0 or 1 for each of the 12"):
+        fitting.fit(top, X, labels[:-1])
 
 
 # Larger than the memory
 
 
 def test_features_in_a_store_are_those_in_memory(data, network, tmp_path):
-    model, images = network(weights=None), data.images[:10]
+    model, images = network(weights=None), data.images[:6]
     plain = frozen.features(model, images, draws=1, seed=1, progress=False)
     how = {"store": tmp_path, "progress": False}
     kept = frozen.features(model, images, draws=1, seed=1, batch_size=4, **how)
@@ -315,16 +314,15 @@ def test_features_in_a_store_are_those_in_memory(data, network, tmp_path):
     files = len(list(tmp_path.glob("*.npy")))
     frozen.features(model, images, draws=1, seed=1, batch_size=5, **how)
     assert files == len(list(tmp_path.glob("*.npy"))) == 2
-    other = builders.report_network("efficientnet_lite0", None, seed=3)
-    frozen.features(other, images, draws=1, seed=1, **how)
-    frozen.features(model, images[:9], draws=1, seed=1, **how)
+    frozen.features(network(), images, draws=1, seed=1, **how)
+    frozen.features(model, images[:5], draws=1, seed=1, **how)
     assert len(list(tmp_path.glob("*.npy"))) == 4
 
 
 def test_a_top_learns_the_same_from_the_disk(data, network, tmp_path):
     model = network(weights=None)
     images, labels = data.images[:12], data.labels[:12]
-    kept = frozen.features(model, images, draws=2, store=tmp_path, progress=False)
+    kept = frozen.features(model, images, draws=1, store=tmp_path, progress=False)
     scores = []
     for X in (kept, kept[:]):
         classifier = Recipe("efficientnet_lite0", None, epochs=2).fit(
