@@ -32,7 +32,7 @@ def record(key, value, text=None, *, tolerance=None, spread=False, timing=False,
     "setting", anything. By default a number is exact, and a ``metrics.Spread`` a spread.
 
     Args:
-        key: claim id, dot, name of the quantity; unique within a chapter.
+        key: claim id, dot, name of the quantity; unique in the book.
         value: anything JSON can hold, of NumPy or not. Of a tuple with names, such as
             ``metrics.Proportion``, a list is stored; of a spread the median.
         text: how the prose shows it; by default ``str(value)``, of a list with ``spread=True`` its
@@ -90,11 +90,10 @@ def reach(number, n, *of, least=0.02):
 
 
 def hand_over(name, numbers):
-    """Give numbers to a figure of the page that moves; nothing of it is shown or recorded.
+    """Give numbers to the figure of the page that moves, behind the cell with the tag "moves-NAME".
 
-    Args:
-        name: of the figure; a cell with the tag "moves-" and the name has it behind itself.
-        numbers: anything JSON can hold, of NumPy or not; arrays of bytes go as base64.
+    They are anything JSON can hold, of NumPy or not; arrays of bytes go as base64. Nothing of it is
+    shown or recorded.
     """
 
     def plain(each):
@@ -243,10 +242,7 @@ def _counted(record):
 
 
 def collect(notebook):
-    """The records of an executed notebook.
-
-    Args:
-        notebook: an ``nbformat`` notebook node.
+    """The records of an executed notebook, an ``nbformat`` node.
 
     Returns:
         dict key → {"value", "text", "kind"} in the order of the notebook; what is close has its

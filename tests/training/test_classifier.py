@@ -13,6 +13,7 @@ from sklearn.base import clone, is_classifier
 from xraylib.data import datasets
 from xraylib.evaluation.validation import cross_validate
 from xraylib.models import builders
+from xraylib.models.random_weights import initialise
 from xraylib.training.classifier import NetworkClassifier, Recipe
 
 
@@ -45,6 +46,12 @@ def test_trains_and_scores_images_that_it_has_not_seen(data, recipe, prepared_as
     np.testing.assert_allclose(again.predict_proba(test), scores, atol=2e-3)
     np.testing.assert_allclose(recipe.predict_proba(test), scores, atol=1e-6)
     assert np.abs(other.predict_proba(test) - scores).max() > 1e-4
+    if recipe.trainable == "all":  # the backbone and its running averages too
+        model, _ = recipe.network()
+        initialise(model, 1)
+        pairs = zip(model.weights, recipe.weights_, strict=True)
+        moved = {weight.path for weight, end in pairs if not np.array_equal(weight, end)}
+        assert {"stem_conv/kernel", "stem_bn/moving_mean", "head_bn/moving_variance"} <= moved
 
 
 def test_it_is_a_classifier_that_travels():

@@ -52,9 +52,9 @@ def test_frozen_training_learns_and_leaves_the_backbone_alone(data, network):
     backbone = keras.Model(model.input, model.get_layer("features").output)
     before = [w.numpy() for w in backbone.weights]
     history = fitting.fit(
-        model, data.images[:18], data.labels[:18],
+        model, data.images[:12], data.labels[:12],
         validation=(data.images[18:], data.labels[18:]),
-        epochs=8, draws=3, learning_rate=1e-3, progress=False,
+        epochs=8, draws=2, learning_rate=1e-3, progress=False,
     )  # fmt: skip
     assert set(history) == {"loss", "accuracy", "mae", "val_loss", "val_accuracy", "val_mae"}
     assert all(len(values) == 8 for values in history.values())
@@ -67,15 +67,6 @@ def test_frozen_training_learns_and_leaves_the_backbone_alone(data, network):
     labels = data.labels[18:]
     loss = -np.mean(np.log(np.where(labels == 1, scores, 1 - scores)))
     assert loss == pytest.approx(history["val_loss"][-1], rel=0.05)
-
-
-def test_training_all_changes_the_backbone(data, network):
-    model = network(trainable="all", weights=None)
-    before = model.get_layer("stem_conv").get_weights()[0]
-    statistics = moving(model)
-    fitting.fit(model, data.images[:10], data.labels[:10], epochs=1, progress=False)
-    assert not np.array_equal(before, model.get_layer("stem_conv").get_weights()[0])
-    assert not np.array_equal(statistics[0], moving(model)[0])
 
 
 def test_settled_averages_are_those_of_the_images_and_nothing_else_moves(data, network):

@@ -87,16 +87,10 @@ class Pictures(Sequence):
 def from_table(images, table, class_names, name, of=None):
     """A :class:`Dataset` of images, or None, and a table with file, label, group and split."""
     return Dataset(
-        images,
-        table.label.to_numpy(np.int64),
-        table.file.tolist(),
-        table.group.to_numpy(np.int64),
-        table.split.to_numpy(str),
-        table,
-        tuple(class_names),
-        name,
-        len(table) if of is None else of,
-    )
+        images, labels=table.label.to_numpy(np.int64), names=table.file.tolist(),
+        groups=table.group.to_numpy(np.int64), split=table.split.to_numpy(str), table=table,
+        class_names=tuple(class_names), name=name, of=len(table) if of is None else of,
+    )  # fmt: skip
 
 
 # Of more, images of their own sizes are read again each time they are asked for.

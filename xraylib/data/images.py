@@ -198,6 +198,7 @@ def _dicom(path):
         found = "DICOM without one; check the path, or fetch it again"
         raise ImageError(f"{path}: expected a DICOM image, found {found}")
     _check_size(path, data.Columns, data.Rows)
+    _complete(data)
     array = _dicom_pixels(path, data)
     kind = data.PhotometricInterpretation
     if kind in ("MONOCHROME1", "MONOCHROME2") and array.ndim == 2:
@@ -216,11 +217,10 @@ def _dicom(path):
     return _stretch(array, *ends)
 
 
-def _dicom_pixels(path, data):
-    """The stored values of the first frame, (h, w) or (h, w, 3)."""
-    from pydicom import pixels, uid
+def _complete(data):
+    """Fill in what a header lacks: it follows from the rest, or is nearly always so."""
+    from pydicom import uid
 
-    # Headers are not always whole; what they lack follows from the rest, or is nearly always so.
     colours = str(data.get("PhotometricInterpretation"))[:3] in ("RGB", "YBR")
     for name, value in {
         "SamplesPerPixel": 3 if colours else 1,
@@ -237,6 +237,12 @@ def _dicom_pixels(path, data):
         implicit, little = data.original_encoding
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+
+
+def _dicom_pixels(path, data):
+    """The stored values of the first frame, (h, w) or (h, w, 3)."""
+    from pydicom import pixels, uid
+
     syntax = data.file_meta.TransferSyntaxUID
     if syntax == uid.JPEGExtended12Bit and data.BitsStored > 8:
         return _by_gdcm(path, data)
@@ -250,9 +256,8 @@ def _dicom_pixels(path, data):
             "if that is there, convert the file: gdcmconv --raw"
         )
     drawn = any(e.tag.group >> 8 == 0x60 and e.tag.element == 0x0102 and e.value for e in data)
-    if data.SamplesPerPixel == 1 and not (
-        data.PixelRepresentation or drawn or syntax.is_compressed
-    ):
+    as_stored = data.PixelRepresentation or drawn or syntax.is_compressed
+    if data.SamplesPerPixel == 1 and not as_stored:
         # pydicom drops bits above those stored. Unless there are drawings in them, they are zero,
         # or the header is wrong.
         data.BitsStored = data.BitsAllocated

@@ -66,9 +66,8 @@ def load(path):
     except zipfile.BadZipFile:
         raise ValueError(f"{path}: expected a .keras model, but this is no such archive") from None
     except KeyError:
-        raise ValueError(
-            f"{path}: a model without labels; save it with xraylib.training.saving.save"
-        ) from None
+        how = "save it with xraylib.training.saving.save"
+        raise ValueError(f"{path}: a model without labels; {how}") from None
     try:
         model = keras.models.load_model(path)
     except Exception as error:  # Keras raises whatever its parts raise
