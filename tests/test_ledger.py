@@ -202,6 +202,8 @@ RECORDS = {
     "loss": {"value": 0.35, "values": [0.3, 0.35, 0.5], "text": "0.35 (…)", "kind": "spread"},
     "apart": {"value": [0.031, -0.12, 0.17], "text": "0.03 (-0.12 to 0.17)", "kind": "close"},
     "count": {"value": 41, "text": "41,000", "kind": "exact"},
+    "name": {"value": "xray75", "text": "the report's", "kind": "exact"},
+    "costs": {"value": {"PCA": [1.5]}, "text": "", "kind": "timing"},
 }
 
 
@@ -220,7 +222,10 @@ def test_numbers_as_one_says_them(monkeypatch, key, words):
     assert ledger.filled(f"It is {{{key}}}, $x_{{i}}$.") == f"It is {words}, $x_{{i}}$."
 
 
-@pytest.mark.parametrize("key", ["none", "count:range", "net:value", "loss:interval", "net:shout"])
+@pytest.mark.parametrize(
+    "key",
+    ["none", "count:range", "net:value", "loss:interval", "net:shout", "name:value", "costs:value"],
+)
 def test_numbers_that_cannot_be_said(monkeypatch, key):
     monkeypatch.setattr(ledger, "results", lambda: RECORDS)
     with pytest.raises(ValueError, match="measure it with|cannot be said as"):

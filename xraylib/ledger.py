@@ -228,8 +228,9 @@ def spoken(key, form=""):
     if form == "interval" and counted:
         return f"{middle.low:.2f} to {middle.high:.2f}"
     if form == "value" and not counted:
-        value = record["value"]
-        return f"{value[0] if isinstance(value, list) else value:z.2f}"
+        value = record["value"][0] if isinstance(record["value"], list) else record["value"]
+        if isinstance(value, int | float):
+            return f"{value:z.2f}"
     raise ValueError(f"{key!r}, {record['text']!r}, cannot be said as {form!r}")
 
 

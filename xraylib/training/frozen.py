@@ -58,7 +58,7 @@ def _computed(network_of, model, images, draws, seed, batch_size, store, progres
     """float16, what a network gives of each image and its augmented versions."""
     network, backbone, known_by = network_of(model), _backbone(model), None
     on_disk = isinstance(images, arrays.OnDisk)
-    if not on_disk:  # of which rows are checked as they are read
+    if not on_disk:  # there rows are checked as they are read
         check_images(images, network.input_shape[1])
     batch_size = min(batch_size or (64 if on_card() else 16), len(images))
     shape = (len(images), *(1 + draws,) * bool(draws), *network.output_shape[1:])
