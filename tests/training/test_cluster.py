@@ -24,7 +24,8 @@ def test_a_worker_that_dies_takes_nothing_with_it(tmp_path):
     recipe = Recipe("efficientnet_lite0", None, epochs=2)
     folds = {"seeds": 1, "folds": 2, "progress": False}
     X = recipe.prepare(images, draws=1, batch_size=2, store=tmp_path / "here")
-    expected = cross_validate(recipe, X, data.labels, data.groups, **folds)
+    with joblib.parallel_config(n_jobs=1):  # in this process
+        expected = cross_validate(recipe, X, data.labels, data.groups, **folds)
     killed, there = [], tmp_path / "there"
 
     def kill_one():
