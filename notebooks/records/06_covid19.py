@@ -91,7 +91,8 @@ for key, (spread, result) in several.items():
     _how_far = ledger.reach(_mean_auc, len(_scores), _scores, _truth)
     ledger.record(f"covid.{key}.auc", result.auc, tolerance=_how_far)
 
-for key, each, _minus in zip(("", "settled."), (whole_films, larger_steps), minus_site, strict=True):
+_compared = ("", whole_films), ("settled.", larger_steps)
+for (key, each), _minus in zip(_compared, minus_site, strict=True):
     _how_far = ledger.reach(_difference, len(each.scores), each, knows_site)
     ledger.record(f"covid.{key}minus_site", _minus, tolerance=_how_far)
 
