@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from xraylib.data.layouts.classes import two_classes
+from xraylib.data.layouts.classes import certain, two_classes
 from xraylib.data.layouts.folders import (
     TABLES,
     by_pattern,
     few,
-    images_in,
+    films_in,
     is_negative,
     nearest,
     no_classes,
@@ -23,7 +23,7 @@ from xraylib.data.layouts.folders import (
 )
 from xraylib.data.layouts.joins import naming_files, rows_of_joined, with_people, with_splits
 from xraylib.data.layouts.npz import arrays_in, unpack
-from xraylib.data.layouts.tables import places_of, read_tables, rows_of_tables
+from xraylib.data.layouts.tables import read_table, read_tables, rows_of_tables
 from xraylib.data.manifest import DatasetError
 
 
@@ -57,7 +57,7 @@ def read(
             cannot be found.
     """
     path = Path(path).expanduser().resolve()
-    folder, notes, places = path, [], {}
+    places = {}
     if path.suffix.lower() == ".npz" and path.is_file():
         if table is not None or columns or label is not None:
             raise DatasetError(
@@ -67,61 +67,59 @@ def read(
         folder, rows, notes, places = arrays_in(path)
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
-        files, beside, notes = images_in(folder)
-        names = dict(columns), positive or negative, label
-        rows, more = _understood(folder, files, beside, table, *names)
-        notes += more
-    rows, more = two_classes(path, rows, positive, negative)
-    notes += more
+        folder = path
+        films, left_out = films_in(folder)
+        rows, notes = _understood(films, table, dict(columns), positive or negative, label)
+        notes = left_out + notes
+    rows, about_classes = two_classes(path, rows, positive, negative)
+    notes += about_classes
     if places:
         unpack(path, folder, rows.file, places)
     if person is not None:
         rows["person"] = by_pattern(folder, rows.file, "person", person)
         if len(lacking := rows.file[rows.person == ""]):
             notes.append(f"--person finds nobody in {few(lacking)}: each is a person of its own")
-    return folder, rows.reset_index(drop=True), notes
+    return folder, rows, notes
 
 
-def _understood(folder, files, beside, table, columns, named, label):
+def _understood(films, table, columns, named, label):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
-    by_folder, notes = rows_of_folders(folder, files, named)
+    by_folder, notes = rows_of_folders(films, named)
     if label is not None:
-        found = by_pattern(folder, by_folder.file, "label", label)
-        by_folder["labels"] = found.map(lambda name: frozenset([name] * bool(name)))
+        found = by_pattern(films.folder, by_folder.file, "label", label)
+        by_folder["labels"] = [frozenset({name} - {""}) for name in found]
         if any(people := people_of_folders(by_folder.file)):  # no folder is a class, then
             by_folder["person"] = people
         return without(by_folder, found == "", "--label finds nothing in their names", notes)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
-    tables, poured = read_tables(folder, files, beside, table)
-    places = places_of(files)
-    read = rows_of_tables(folder, tables if asked else naming_files(tables, places), files, columns)
+    tables, poured = read_tables(films, table)
+    read = rows_of_tables(films, tables if asked else naming_files(films, tables), columns)
     clear = named in names or len(names) == 2 and sum(map(is_negative, names)) == 1
     if asked or not (clear or len(names) == 2 and not read):
         # Tables that were not asked for may still complete the one that was.
-        all_tables = read_tables(folder, files, beside, None)[0] if table is not None else {}
+        others = read_tables(films)[0] if table is not None else {}
         if not read and (asked or len(tables) > 1):
-            others = {name: each for name, each in all_tables.items() if name not in tables}
-            read = rows_of_joined(folder, tables, others, files, columns)
+            read = rows_of_joined(films, tables, others, columns)
         if read:
-            rows, said = _of_tables(folder, read, named, files)
-            rows, splits = with_splits(folder, rows, tables | all_tables, files, beside)
+            rows, said = _of_tables(films, read, named)
+            rows, splits = with_splits(films, rows, tables | others)
             return rows, [*said, *poured, *splits]
         if not tables and (asked or len(names) < 2):
-            for path in nearest(beside, *TABLES):  # what is wrong with it
-                read_tables(folder, files, beside, folder / path)
+            for path in nearest(films.beside, *TABLES):  # what is wrong with it
+                read_table(films, films.folder / path)
         if asked:
-            raise _no_table_fits(folder, tables, files, columns)
-        no_classes(folder, files, names, tables)
+            raise _no_table_fits(films, tables, columns)
+        no_classes(films, names, tables)
     notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
     nowhere = by_folder.labels.map(len) == 0
     rows, notes = without(by_folder, nowhere, "they are in no class's folder", notes)
-    rows, people = with_people(rows, tables, files)
-    rows, splits = with_splits(folder, rows, tables, files, beside)
+    rows, people = with_people(films, rows, tables)
+    rows, splits = with_splits(films, rows, tables)
     return rows, [*notes, *people, *splits]
 
 
-def _of_tables(folder, read, named, files):
+def _of_tables(films, read, named):
     """The rows of the table that answers best, and of others that say the same of other images."""
     said = {name: set().union(*rows.labels) for name, (rows, _) in read.items()}
 
@@ -131,18 +129,34 @@ def _of_tables(folder, read, named, files):
 
     best = max(read, key=answers)
     rows, (first, *notes) = read[best]
-    _check_opinions(folder, best, rows, read)
+    _check_opinions(films.folder, best, read)
     for name, (theirs, _) in read.items():
         same_names = 1 < len(said[name] & said[best]) == len(said[name])
         if same_names and not theirs.file.isin(rows.file).any():
             rows = pd.concat([rows, theirs], ignore_index=True).fillna("")
             notes.append(f"{len(theirs):,} more are from the table {name}")
-    if left := sorted({file.as_posix() for file in files} - set(rows.file)):
+    if left := sorted(set(map(str, films.files)).difference(rows.file)):
         notes.append(f"left out, for the table does not name them: {few(left)}")
     return rows, [f"labels are from the table {best}: {first}", *notes]
 
 
-def _no_table_fits(folder, tables, files, columns):
+def _check_opinions(folder, best, read):
+    """Refuse to choose between tables that give the same images the same labels in another way."""
+    labels = read[best][0].set_index("file").labels
+    for other, (theirs, _) in read.items():
+        theirs = theirs.set_index("file").labels
+        common = labels.index.intersection(theirs.index)
+        known = [set().union(*map(certain, each)) for each in (labels, theirs)]
+        if known[0] == known[1] and len(common) == len(theirs):
+            differ = labels[common] != theirs[common]
+            if differ.any():
+                raise DatasetError(
+                    f"{folder}: {best} and {other} say different things of {differ.sum():,} "
+                    f"images, such as {differ.idxmax()}; say which table counts: --table FILE.csv"
+                )
+
+
+def _no_table_fits(films, tables, columns):
     """The error where a table was asked for, and none has the columns."""
     headers = {column for each in tables.values() for column in each}
     for what, name in columns.items():
@@ -153,38 +167,19 @@ def _no_table_fits(folder, tables, files, columns):
             )
     known = [f"{path}: {few(each.columns)}" for path, each in tables.items()]
     return DatasetError(
-        f"{folder}: expected a table with a column of file names that are here and one of "
-        f"labels, found {few(known, 3)}{_beside(tables, columns, files)}; name them: --file "
+        f"{films.folder}: expected a table with a column of file names that are here and one of "
+        f"labels, found {few(known, 3)}{_beside(films, tables, columns)}; name them: --file "
         "COLUMN --label COLUMN"
     )
 
 
-def _beside(tables, columns, files):
-    """What a table calls the first film, and a file that is here."""
-    table = next(iter(tables.values()), ())
+def _beside(films, tables, columns):
+    """What a table calls the first film, and a film that is here."""
+    table = next(iter(tables.values()), pd.DataFrame())
     column = columns.get("file", next(iter(table), None))
-    if not len(table) or column not in table:
+    if table.empty or column not in table:
         return ""
     says = table[column].iloc[0]
-    twice = places_of(files).get(str(says).strip().lower(), "") is None
-    here = "more than one file here has that name" if twice else f"here is {files[0]}"
+    twice = films.is_ambiguous(says)
+    here = "more than one file here has that name" if twice else f"here is {films.files[0]}"
     return f" ({column!r} says {says!r}, and {here})"
-
-
-def _check_opinions(folder, name, rows, read):
-    """Refuse to choose between tables that give the same images the same labels in another way."""
-    labels = rows.set_index("file").labels
-
-    def known(labels):
-        return {n for names in labels for n in names if n and not n.endswith(" or not")}
-
-    for other, (theirs, _) in read.items():
-        theirs = theirs.set_index("file").labels
-        common = labels.index.intersection(theirs.index)
-        alike = known(labels) == known(theirs) and len(common) == len(theirs)
-        if alike and (labels[common] != theirs[common]).any():
-            which = labels[common].ne(theirs[common])
-            raise DatasetError(
-                f"{folder}: {name} and {other} say different things of {which.sum():,} images, "
-                f"such as {which.idxmax()}; say which table counts: --table FILE.csv"
-            )

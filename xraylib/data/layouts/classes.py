@@ -8,12 +8,26 @@ import numpy as np
 from xraylib.data.layouts.folders import few, is_negative
 from xraylib.data.manifest import DatasetError
 
+UNCERTAIN = "{} or not"
+
+
+def findings_of(marks, names):
+    """Sets of names, for each line of marks: of those marked by 1; uncertain of those by -1; of ""
+    where there are none."""
+    said = {1: "{}", -1: UNCERTAIN}
+    lines = ([said[m].format(n) for m, n in zip(line, names, strict=True) if m in said]
+             for line in marks.tolist())  # fmt: skip
+    return [frozenset(line or [""]) for line in lines]
+
+
+def certain(names):
+    """Of the names of an image those that are certain."""
+    return {name for name in names if name and not name.endswith(UNCERTAIN.format(""))}
+
 
 def two_classes(folder, rows, positive, negative):
     """The rows with label and class in place of their sets of names; notes."""
-    counts = Counter(
-        name for names in rows.labels for name in names if name and not name.endswith(" or not")
-    )
+    counts = Counter(name for names in rows.labels for name in sorted(certain(names)))
     known = [f"{name} ({count:,})" for name, count in counts.most_common()]
     alike = Counter(name.strip().casefold() for name in counts)
     if confused := [n for n in sorted(counts) if alike[n.strip().casefold()] > 1 or not n.strip()]:
@@ -27,23 +41,18 @@ def two_classes(folder, rows, positive, negative):
     if positive is not None and positive == negative:
         raise DatasetError(f"--negative: expected another class than {positive!r}")
     notes = []
-    without = any(names and not names & counts.keys() for names in rows.labels)
-    if positive is None and negative is None and len(counts) == 1 and without:
-        [positive] = counts  # a single finding, which is there or not
     if positive is None and negative is not None and len(counts) > 2:
         positive = _all_but(negative)
-        sure = rows.labels.map(lambda names: {n for n in names if n and not n.endswith(" or not")})
-        two = sure.map(lambda names: {n if n == negative else positive for n in names})
-        rows = rows.assign(labels=two.map(frozenset))
         everything = few(sorted(counts.keys() - {negative}))
         notes.append(f"class 1, {positive!r}, is all that is not {negative!r}: {everything}")
-    if positive is None:
-        positive = _positive(
-            folder, sorted(counts, key=lambda n: (n.casefold(), n)), known, negative
-        )
-    has = rows.labels.map(lambda names: positive in names).astype(int)
-    out = rows.labels.map(lambda names: not names or f"{positive} or not" in names)
-    others = [name for name in counts if name != positive]
+        two = [{n if n == negative else positive for n in certain(names)} for names in rows.labels]
+        rows = rows.assign(labels=two)
+    elif positive is None:
+        silent = any(names and not certain(names) for names in rows.labels)
+        positive = _positive(folder, counts, known, negative, silent)
+    has = np.array([positive in names for names in rows.labels])
+    out = np.array([not n or UNCERTAIN.format(positive) in n for n in rows.labels])
+    others = sorted(counts.keys() - {positive})
     if negative is None and len(others) == 1 and not any("" in names for names in rows.labels):
         # The other may stand beside it, unless it says that nothing was found.
         if is_negative(others[0]) or rows.labels.map(len).max() == 1:
@@ -51,20 +60,17 @@ def two_classes(folder, rows, positive, negative):
     if negative is None:
         negative = _all_but(positive)
         if others:
-            notes.append(
-                f"class 0, {negative!r}, is all that is not {positive!r}: {few(sorted(others))}"
-            )
+            notes.append(f"class 0, {negative!r}, is all that is not {positive!r}: {few(others)}")
     else:
-        has_other = rows.labels.map(lambda names: negative in names)
-        out |= has_other == (has == 1)  # neither of them, or both
+        out |= has == [negative in names for names in rows.labels]  # neither of them, or both
     if out.any():
         why = f"they are neither {positive!r} nor {negative!r} for certain"
-        notes.append(f"left out, for {why}: {int(out.sum()):,} images")
-    rows = rows.assign(label=has, **{"class": np.where(has, positive, negative)})[~out]
+        notes.append(f"left out, for {why}: {out.sum():,} images")
+    rows = rows.assign(label=has.astype(int), **{"class": np.where(has, positive, negative)})[~out]
     if rows.label.nunique() < 2:
         raise DatasetError(
             f"{folder}: expected images of {positive!r} and of {negative!r}, found only of one, "
-            f"and {int(out.sum()):,} that are neither for certain (-1 is uncertain); name another "
+            f"and {out.sum():,} that are neither for certain (-1 is uncertain); name another "
             f"class, --positive or --negative, of {few(known)}; or take what one column says for "
             "classes: --file COLUMN --label COLUMN"
         )
@@ -77,8 +83,11 @@ def _all_but(name):
     return "not other" if name.casefold() == "other" else "other"
 
 
-def _positive(folder, names, known, negative):
-    """Which of two names is looked for."""
+def _positive(folder, names, known, negative, silent):
+    """Which of two names is looked for; or the only one, where others are silent of it."""
+    names = sorted(names, key=lambda name: (name.casefold(), name))
+    if len(names) == 1 and silent and negative is None:
+        return names[0]
     if len(names) < 2:
         raise DatasetError(
             f"{folder}: expected two classes, found {few(known) or 'none'}; say where others are, "

@@ -2,12 +2,13 @@
 
 import itertools
 import re
-from collections import Counter
-from pathlib import Path, PurePosixPath
+from collections import Counter, defaultdict
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 
+from xraylib.data.layouts.films import Films
 from xraylib.data.manifest import DatasetError
 
 # And what begins with a dot.
@@ -71,21 +72,49 @@ def nearest(beside, *ends):
 
 
 def lists_of_splits(beside):
-    """Likewise texts and tables by the name of a split, such as train_val_list.txt: from path to
-    its word."""
-    words = {f: [w for w in re.findall("[a-z]+", f.stem.lower()) if w in SPLITS] for f in beside}
-    return {file: words[file][0] for file in nearest(filter(words.get, beside), ".txt", *TABLES)}
+    """Likewise texts and tables by the name of a split, such as train_val_list.txt, from path to
+    split."""
+    splits = {file: _split_in(file.stem) for file in beside}
+    return {file: splits[file] for file in nearest(filter(splits.get, beside), ".txt", *TABLES)}
 
 
-def images_in(folder):
-    """Files that may be films, PurePosixPath below the folder, sorted; what lies beside them, such
-    as tables; notes of what is left out."""
+def films_in(folder):
+    """Films of a folder, by their names, and notes of what is left out."""
     expected = f"{folder}: expected a folder of images or an .npz file of arrays, found"
     if not folder.exists():
         raise DatasetError(f"{expected} nothing; check the path")
     if not folder.is_dir():
         raise DatasetError(f"{expected} another file; name the folder that it lies in")
-    found, beside = [], []
+    everything = list(_files_below(folder))
+    beside = sorted(file for file in everything if file.suffix.lower() in BESIDE)
+    known = set(everything).difference(beside)
+    if beside and not known:
+        raise DatasetError(
+            f"{folder}: expected images, found only {few(beside)}; unpack what is packed, and name "
+            "an .npz file itself"
+        )
+    again = [file for file in everything if file in known and _is_again(folder, file, known)]
+    found = sorted(known.difference(again))
+    # A word that stands in all folders of a level, such as the set's own name, tells nothing.
+    levels = itertools.zip_longest(*(file.parts[:-1] for file in found))
+    telling = [not all(name and NO_FILM.search(name) for name in level) for level in levels]
+
+    def is_film(file):
+        words = itertools.compress(file.parts[:-1], telling)
+        return not any(map(NO_FILM.search, words)) and not NO_FILM_STEM.search(file.stem)
+
+    # Or a set of masks, or of films under such a name.
+    films = list(filter(is_film, found)) or found
+    notes = [f"left out, as unpacked twice into one another: {few(again)}"] * bool(again)
+    if drawn := Counter(file.parent for file in set(found).difference(films)):
+        where = few(f"{count:,} in {place}" for place, count in sorted(drawn.items()))
+        notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
+    if other := [file for file in beside if not file.name.lower().endswith(TABLES)]:
+        notes.append(f"left out, no images: {few(other)}")
+    return Films(folder, films, beside), notes
+
+
+def _files_below(folder):
     todo, links, seen = [folder], [], set(folder.resolve().parents)
     while todo or links:
         here = (todo or links).pop()
@@ -96,36 +125,8 @@ def images_in(folder):
         for path in visible(here):
             if path.is_dir():
                 (links if path.is_symlink() else todo).append(path)
-                continue
-            file = PurePosixPath(path.relative_to(folder).as_posix())
-            (beside if file.suffix.lower() in BESIDE else found).append(file)
-    if not found and beside:
-        raise DatasetError(
-            f"{folder}: expected images, found only {few(sorted(beside))}; unpack what is packed, "
-            "and name an .npz file itself"
-        )
-    known = set(found)
-    again = [file for file in found if _is_again(folder, file, known)]
-    found = sorted(known.difference(again))
-    # A word that stands in all folders of a level, such as the set's own name, tells nothing.
-    levels = itertools.zip_longest(*(file.parts[:-1] for file in found))
-    telling = [not all(name and NO_FILM.search(name) for name in level) for level in levels]
-
-    def is_film(file):
-        words = itertools.compress(file.parts[:-1], telling)
-        return not any(map(NO_FILM.search, words)) and not NO_FILM_STEM.search(file.stem)
-
-    films = list(filter(is_film, found))
-    drawn = sorted(set(found) - set(films)) if films else []
-    films = films or found  # a set of masks, or of films under such a name
-    notes = [f"left out, as unpacked twice into one another: {few(again)}"] * bool(again)
-    if drawn:
-        places = Counter(file.parent for file in drawn)
-        where = few(f"{count:,} in {place}" for place, count in sorted(places.items()))
-        notes.append(f"left out as masks, thumbnails or annotations by their names: {where}")
-    if other := [file for file in beside if not file.name.lower().endswith(TABLES)]:
-        notes.append(f"left out, no images: {few(sorted(other))}")
-    return sorted(films), sorted(beside), notes
+            else:
+                yield PurePosixPath(path.relative_to(folder).as_posix())
 
 
 def _is_again(folder, file, known):
@@ -138,9 +139,9 @@ def _is_again(folder, file, known):
     return False
 
 
-def no_classes(folder, files, names, tables):
+def no_classes(films, names, tables):
     """Say why folders are no two classes, where no option can help."""
-    expected = f"{folder}: expected a sub-folder of images for each of two classes, found"
+    expected = f"{films.folder}: expected a sub-folder of images for each of two classes, found"
     remedy = (
         "move the images of each class into one, or give a table, --table FILE.csv, or say where "
         "names of files have the label, --label REGEX"
@@ -148,20 +149,21 @@ def no_classes(folder, files, names, tables):
     if tables:
         remedy = f"labels may be in {few(tables)}: name the columns, --file COLUMN --label COLUMN"
     if not names:
-        raise DatasetError(f"{expected} {len(files):,} images and no such sub-folder; {remedy}")
-    empty = [path.name for path in visible(folder) if path.is_dir() and not any(path.rglob("*.*"))]
-    if len(names) == 1 and empty:
-        raise DatasetError(
-            f"{folder}: expected images of the class {empty[0]!r}, found none; add them, or move "
-            "the folder away"
-        )
+        count = len(films.files)
+        raise DatasetError(f"{expected} {count:,} images and no such sub-folder; {remedy}")
     if len(names) == 1:
-        only = next(iter(names))
+        for path in visible(films.folder):
+            if path.is_dir() and not any(path.rglob("*.*")):
+                raise DatasetError(
+                    f"{films.folder}: expected images of the class {path.name!r}, found none; add "
+                    "them, or move the folder away"
+                )
+        [only] = names
         raise DatasetError(
             f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above, "
             f"or {remedy}"
         )
-    if len(names) > max(20, len(files) // 20):
+    if len(names) > max(20, len(films.files) // 20):
         raise DatasetError(
             f"{expected} {len(names):,} ({few(sorted(names))}), which look like people, not like "
             f"classes; {remedy}"
@@ -169,47 +171,54 @@ def no_classes(folder, files, names, tables):
 
 
 def without(rows, which, why, notes):
+    """The rows but for some, and the notes with what these are and why they are left out."""
     if which.any():
         notes = [*notes, f"left out, for {why}: {few(rows.file[which])}"]
     return rows[~which].reset_index(drop=True), notes
 
 
-def rows_of_folders(folder, files, named=None):
+def rows_of_folders(films, named):
     """Rows as the folders say: splits, one level of classes, that of a named one, then sites and
     people."""
-    splits, parts, odd = [], [], _beside_splits(files) | _splits_of_each(files)
-    folders = {}
-    for place, name in {(f.parts[:k], f.parts[k]) for f in files for k in range(len(f.parts) - 1)}:
-        folders.setdefault(place, set()).add(name)
-    for file in files:
-        known = [odd.get((level, name)) or (words := _words(name), "" if words else name)
-                 for level, name in enumerate(file.parts[:-1])
-                 if not _is_again_in(folder, file.parts[: level + 1], folders)]  # fmt: skip
-        said = [SPLITS[word] for words, _ in known for word in words if word in SPLITS]
-        splits.append(said[0] if said else "")
-        parts.append([STUDY_OF.sub("", name) for _, name in known if name])
+    splits, parts = splits_and_folders(films)
     # What lies beside the folders, such as a licence, tells nothing of them.
     inside = [each for each in parts if each]
     # A folder around everything is no class, unless there is nothing else.
     while max(map(len, inside), default=0) > 1 and len({each[0] for each in inside}) == 1:
         parts = [each[1:] for each in parts]
-        inside = [each[1:] for each in inside if len(each) > 1]
+        inside = [each for each in parts if each]
     level = _level_of_classes(inside, named)
     parts = [[*each[level : level + 1], *each[:level], *each[level + 1 :]] for each in parts]
-    rows = pd.DataFrame({"file": [file.as_posix() for file in files]})
+    rows = pd.DataFrame({"file": list(map(str, films.files))})
     rows["labels"], rows["split"] = [frozenset(each[:1]) for each in parts], splits
     below = [[name for name in each[1:] if not _is_study(name)] for each in parts]
     level, notes = _level_of_people(below)
     end = 0 if level is None else level + 1
-    if level is not None:
-        people = sorted({"/".join(each[:end]) for each in below if len(each) >= end})
-        notes.append(f"sub-folders are taken for people: {few(people)}")
     rows["person"] = ["/".join(each[:end]) if len(each) >= end else "" for each in below]
+    if level is not None:
+        people = sorted(set(rows.person) - {""})
+        notes.append(f"sub-folders are taken for people: {few(people)}")
     if level != 0 and any(below):
         rows["site"] = [each[0] if each else "" for each in below]
     if any(splits):
         notes.insert(0, f"the folders {few(sorted(set(splits) - {''}))} are taken for splits")
     return rows, notes
+
+
+def splits_and_folders(films):
+    """For each film the split that its folders say, or "", and the other folders: two lists."""
+    splits, parts, folders = [], [], defaultdict(set)
+    for file in films.files:
+        for level, name in enumerate(file.parts[:-1]):
+            folders[file.parts[:level]].add(name)
+    odd = _beside_splits(films.files) | _splits_of_each(folders)
+    for file in films.files:
+        said = [odd.get((level, name)) or _split_and_rest(name)
+                for level, name in enumerate(file.parts[:-1])
+                if not _is_again_in(films.folder, file.parts[: level + 1], folders)]  # fmt: skip
+        splits.append(next((split for split, _ in said if split), ""))
+        parts.append([STUDY_OF.sub("", rest) for _, rest in said if rest])
+    return splits, parts
 
 
 def _is_again_in(folder, place, folders):
@@ -220,40 +229,51 @@ def _is_again_in(folder, place, folders):
     return same and (len(beside) == 1 or bool(beside & folders.get(place, set())))
 
 
+def _split_in(name):
+    """The split that a name says, or ""."""
+    return next((SPLITS[w] for w in re.findall("[a-z]+", name.lower()) if w in SPLITS), "")
+
+
+def _split_and_rest(name):
+    """What a folder's name says if all its words are of splits or general: a split, or "", and "";
+    else "" and the name."""
+    words = re.findall("[a-z]+", re.sub("x[-_ ]ray", "xray", name.lower()))
+    general = words and all(word in GENERIC or word in SPLITS for word in words)
+    return (_split_in(name), "") if general else ("", name)
+
+
 def _beside_splits(files):
-    """Folders beside those of splits that divide into the same, from (level, name) to a word of
-    theirs, "all" where none says which split, and "". Such as external_test beside train and val.
-    """
+    """Folders beside those of splits that divide into the same, from (level, name) to what they
+    say, as :func:`_split_and_rest`. Such as external_test beside train and val."""
     found = {}
     for level in range(max((len(file.parts) - 1 for file in files), default=0)):
-        below = {}
+        below = defaultdict(set)
         for file in files:
             if len(file.parts) > level + 2:
-                below.setdefault(file.parts[level], set()).add(file.parts[level + 1])
-        splits = [name for name in below if any(word in SPLITS for word in _words(name))]
-        inside = set().union(*(below[name] for name in splits))
+                below[file.parts[level]].add(file.parts[level + 1])
+        inside = set().union(*(below[name] for name in below if _split_and_rest(name)[0]))
         for name in below:
-            if not _words(name) and below[name] <= inside and len(inside) <= 20:
-                words = re.findall("[a-z]+", name.lower())
-                found[level, name] = [word for word in words if word in SPLITS] or ["all"], ""
+            if _split_and_rest(name)[1] and below[name] <= inside and len(inside) <= 20:
+                found[level, name] = _split_in(name), ""
     return found
 
 
-def _splits_of_each(files):
-    """Folders whose names differ but in the split, such as hand_train and hand_test: from (level,
-    name) to its word, and the name without it."""
-    found = {}
-    for level, name in {place for file in files for place in enumerate(file.parts[:-1])}:
-        words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
-        said = [w for word in words if (w := word.lower().removesuffix("set")) in SPLITS]
-        rest = " ".join(w for w in words if w.lower().removesuffix("set") not in SPLITS)
-        if len(said) == 1:
-            found.setdefault((level, rest), {})[name] = said
+def _splits_of_each(folders):
+    """Likewise folders whose names differ but in the split, such as hand_train and hand_test."""
+    found = defaultdict(dict)
+    for place, names in folders.items():
+        for name in names:
+            words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
+            splits = [SPLITS.get(word.lower().removesuffix("set"), "") for word in words]
+            rest = " ".join(word for word, split in zip(words, splits, strict=True) if not split)
+            said = list(filter(None, splits))
+            if len(said) == 1:
+                found[len(place), rest][name] = said[0]
     return {
-        (level, name): (said, rest)
+        (level, name): (split, rest)
         for (level, rest), names in found.items()
-        if len({SPLITS[said] for [said] in names.values()}) > 1
-        for name, said in names.items()
+        if len(set(names.values())) > 1
+        for name, split in names.items()
     }
 
 
@@ -279,21 +299,16 @@ def is_negative(name):
     return plain in NEGATIVE or bool(re.match(r"(no|non|not|without|w/o) |.* negative$", plain))
 
 
-def _words(name):
-    """The words of a folder's name if all of them are of splits or general, else none."""
-    words = re.findall("[a-z]+", re.sub("x[-_ ]ray", "xray", name.lower()))
-    return words if all(word in GENERIC or word in SPLITS for word in words) else []
-
-
 def _is_study(name):
     return bool(STUDY.fullmatch(name)) and not name.isdigit()
 
 
 def _level_of_people(below):
     """Which level of folders below a class is people, or None; what is above them are sites."""
-    levels = []
-    for level in range(max(map(len, below), default=0)):
-        levels.append(Counter(tuple(each[: level + 1]) for each in below if len(each) > level))
+    levels = [
+        Counter(tuple(each[: level + 1]) for each in below if len(each) > level)
+        for level in range(max(map(len, below), default=0))
+    ]
     for level in reversed(range(len(levels))):
         if np.mean([bool(PERSON.fullmatch(folder[-1])) for folder in levels[level]]) > 0.5:
             return level, []
@@ -323,7 +338,7 @@ def by_pattern(folder, files, what, pattern):
         raise DatasetError(
             f"--{what}: expected a regular expression, got {pattern} ({error})"
         ) from error
-    found = [regex.search(file) or regex.search(Path(file).stem) for file in files]
+    found = [regex.search(file) or regex.search(PurePosixPath(file).stem) for file in files]
     if not any(found):
         raise DatasetError(
             f"{folder}: --{what}: expected a pattern that is in names of files, but {pattern} is "

@@ -1,39 +1,37 @@
 """Several tables: of files, of what they show, of splits."""
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pandas as pd
 
 from xraylib.data.layouts.cells import stated
-from xraylib.data.layouts.folders import SPLITS, few, lists_of_splits
+from xraylib.data.layouts.films import are_numbers
+from xraylib.data.layouts.folders import few, lists_of_splits
 from xraylib.data.layouts.tables import (
-    column_of_files,
     column_of_people,
     column_of_splits,
-    files_of,
-    places_of,
     plain_header,
-    read_tables,
     rows_of_tables,
+    tables_at,
 )
 from xraylib.data.manifest import DatasetError
 
 
-def naming_files(tables, places):
+def naming_files(films, tables):
     """The tables without those whose numbers only look like names of files: 7 is no 7.png where
     another table says 7.png."""
-    number = {
-        name: all(cell.strip().isdigit() for cell in table[column][found.notna()])
-        for name, table in tables.items()
-        for column, found in [column_of_files(table, places, table)]
-        if found.notna().any()
+    found = {name: films.column_in(table) for name, table in tables.items()}
+    numbers = {
+        name: are_numbers(tables[name][column][files.notna()])
+        for name, (column, files) in found.items()
+        if files.notna().any()
     }
-    return {n: t for n, t in tables.items() if not number.get(n) or all(number.values())}
+    return {n: t for n, t in tables.items() if not numbers.get(n) or all(numbers.values())}
 
 
-def rows_of_joined(folder, named, others, files, columns):
+def rows_of_joined(films, named, others, columns):
     """What :func:`rows_of_tables` gives where one table names files and another what they show.
 
     Such as of an examination, by its number; one of the two at least is named.
@@ -42,94 +40,102 @@ def rows_of_joined(folder, named, others, files, columns):
         DatasetError: which column says what belongs together, or which table has the labels, cannot
             be told.
     """
-    places, read = places_of(files), {}
-    tables = named | others
-    for (name, table), (other, more) in itertools.permutations(tables.items(), 2):
-        if name not in named and other not in named:
+    read = {}
+    for one, other in itertools.permutations((named | others | named).items(), 2):
+        if not named.keys() & {one[0], other[0]}:
             continue
-        file, found = column_of_files(table, places, table)
-        table = table[found.notna()]
-        if not len(table):
-            continue
-        plain = Counter(map(plain_header, table))
-        alike = {h: c for c in table for h in [plain_header(c)] if h and plain[h] == 1}
-        headers = Counter(map(plain_header, more))
-        more = more.rename(
-            columns={c: alike[plain_header(c)] for c in more
-                     if headers[plain_header(c)] == 1 and plain_header(c) in alike}
-        )  # fmt: skip
-        common = [c for c in more if c in table and c != file]
-        against = {}
-        for key in common:
-            line = _lines(table[key], more[key])
-            if line is None:
-                continue
-            mine, theirs = table[line >= 0], more.iloc[line[line >= 0]]
-            against[key] = [c for c in common if _differ(mine[c], theirs[c])]
-            if not against[key]:
-                said = theirs[[c for c in more if c not in table]].reset_index(drop=True)
-                whole = mine.reset_index(drop=True).join(said)
-                known_as = f"{name} with {other}, joined by {key!r}"
-                together = columns | {"together": key}
-                read |= rows_of_tables(folder, {known_as: whole}, files, together)
-                break
-        else:
-            if against:
-                key, differing = next(iter(against.items()))
-                raise DatasetError(
-                    f"{folder}: lines of {name} and {other} with the same {key!r} differ in "
-                    f"{few(differing)}; rename what means something else in the two"
-                )
+        key, whole = _join(films, one, other)
+        if key is not None:
+            known_as = f"{one[0]} with {other[0]}, joined by {key!r}"
+            read |= rows_of_tables(films, {known_as: whole}, columns | {"together": key})
     said = [pair for rows, _ in read.values() for pair in zip(rows.file, rows.labels, strict=True)]
     if len(set(said)) > len(dict(said)):  # of one file not the same
-        raise DatasetError(f"{folder}: labels may be in {few(read)}; say which: --table FILE.csv")
+        raise DatasetError(
+            f"{films.folder}: labels may be in {few(read)}; say which: --table FILE.csv"
+        )
     return read
 
 
-def with_people(rows, tables, files):
+def _join(films, one, other):
+    """The column that says what belongs together, and the lines of one table that name files with
+    what the other says of them; both tables as (name, DataFrame); or (None, None)."""
+    (name, table), (other, more) = one, other
+    file, found = films.column_in(table)
+    table = table[found.notna()]
+    mine, theirs = _headers(table), _headers(more)
+    more = more.rename(columns={theirs[h]: mine[h] for h in theirs.keys() & mine.keys()})
+    common = [c for c in more if c in table and c != file]
+    against = {}
+    for key in common:
+        line = _lines(table[key], more[key])
+        if line is None:
+            continue
+        mine, theirs = table[line >= 0], more.iloc[line[line >= 0]]
+        against[key] = [c for c in common if _differ(mine[c], theirs[c])]
+        if not against[key]:
+            said = theirs[[c for c in more if c not in table]].reset_index(drop=True)
+            return key, mine.reset_index(drop=True).join(said)
+    for key, differing in against.items():
+        raise DatasetError(
+            f"{films.folder}: lines of {name} and {other} with the same {key!r} differ in "
+            f"{few(differing)}; rename what means something else in the two"
+        )
+    return None, None
+
+
+def _headers(table):
+    """From plain headers that a table has once to its columns."""
+    count = Counter(map(plain_header, table))
+    return {h: column for column in table if (h := plain_header(column)) and count[h] == 1}
+
+
+def _naming_all(films, rows, tables):
+    """(name, table, the files of its lines) of each table that names all files of the rows."""
+    for name, table in naming_files(films, tables).items():
+        file = films.column_in(table)[1]
+        if set(rows.file) <= set(file):
+            yield name, table, file
+
+
+def with_people(films, rows, tables):
     """The rows with the people that a table has of all these files, if they have none; notes."""
-    places = places_of(files)
-    for name, table in naming_files(tables, places).items():
-        who, file = column_of_people(table), column_of_files(table, places, table)[1]
-        if who and set(rows.file) <= set(file) and (rows.person == "").all():
-            people = stated(table[who]).groupby(file).first()[rows.file]
-            return rows.assign(person=[*people]), [f"people are in {who!r} of the table {name}"]
+    if (rows.person == "").all():
+        for name, table, file in _naming_all(films, rows, tables):
+            if who := column_of_people(table):
+                people = stated(table[who]).groupby(file).first()[rows.file]
+                return rows.assign(person=[*people]), [f"people are in {who!r} of the table {name}"]
     return rows, []
 
 
-def with_splits(folder, rows, tables, files, beside):
+def with_splits(films, rows, tables):
     """The rows with the splits that a table of its own, or lists, have of all these files, if they
     have none; notes."""
     if (rows.split != "").any():
         return rows, []
-    places = places_of(files)
-    for name, table in naming_files(tables, places).items():
-        file = column_of_files(table, places, table)[1]
-        if not set(rows.file) <= set(file):
-            continue
-        split = column_of_splits(folder, table)
+    for name, table, file in _naming_all(films, rows, tables):
+        split = column_of_splits(films.folder, table)
         if split is None:
             continue
         of = split.groupby(file).agg(set)[rows.file]
         if (of.map(len) == 1).all():
             note = f"splits are in {split.name!r} of the table {name}"
             return rows.assign(split=[*itertools.chain(*of)]), [note]
-    return _split_by_lists(folder, rows, files, places, beside)
+    return _split_by_lists(films, rows)
 
 
-def _split_by_lists(folder, rows, files, places, beside):
+def _split_by_lists(films, rows):
     """The same of lists of files by the name of their split, such as train_val_list.txt."""
-    of, lists = {}, []
-    for path, word in lists_of_splits(beside).items():
-        text = (folder / path).read_text("utf-8", "replace")
-        there = files_of(pd.Series(text.splitlines(), dtype=str), places).dropna()
-        if not len(there):  # no list but a table
-            for table in read_tables(folder, files, [path], None)[0].values():
-                there = column_of_files(table, places, table)[1].dropna()
-        lists += [path.as_posix()] * bool(len(there))
-        for file in there:
-            of.setdefault(file, set()).add(SPLITS[word])
-    said = [of.get(file, set()) for file in rows.file]
+    of, lists = defaultdict(set), []
+    for path, split in lists_of_splits(films.beside).items():
+        text = (films.folder / path).read_text("utf-8", "replace")
+        files = films.named_in(pd.Series(text.splitlines(), dtype=str)).dropna()
+        if not len(files):  # no list but a table
+            for _, table in tables_at(films, [path]):
+                files = films.column_in(table)[1].dropna()
+        lists += [path] * bool(len(files))
+        for file in files:
+            of[file].add(split)
+    said = [of[file] for file in rows.file]
     if {len(each) for each in said} != {1} or not {"train"} < set().union(*said):
         return rows, []
     return rows.assign(split=[*itertools.chain(*said)]), [f"splits are in the lists {few(lists)}"]
@@ -143,8 +149,8 @@ def _lines(numbers, of):
     counted = [[str(i + first) for i in range(len(of))] for first in (0, 1)]
     if not known.is_unique or of.tolist() in counted and numbers.is_unique:
         return None
-    position = dict(zip(of, range(len(of)), strict=True))
-    line = np.array([position[each] if each and each in position else -1 for each in numbers])
+    position = dict(zip(of, range(len(of)), strict=True)) | {"": -1}
+    line = np.array([position.get(number, -1) for number in numbers])
     return line if (line >= 0).sum() >= 0.8 * max(1, (numbers != "").sum()) else None
 
 

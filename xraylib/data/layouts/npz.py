@@ -12,13 +12,14 @@ import pooch
 from PIL import Image
 from tqdm import tqdm
 
+from xraylib.data.layouts.classes import findings_of
 from xraylib.data.layouts.folders import SPLITS, few
 from xraylib.data.manifest import DatasetError
 
 
 def arrays_in(path):
-    """Folder, rows and notes of an .npz file as MedMNIST and Keras have them, and where each array
-    is."""
+    """Folder, rows and notes of an .npz file, and where the picture of each row is: from file to
+    (name of the array, position, how many labels it has)."""
     try:
         arrays = np.load(path, allow_pickle=False)
         names = {name.lower(): name for name in arrays.files}  # X_train is x_train
@@ -51,8 +52,7 @@ def arrays_in(path):
 
 
 def _names(path, key, labels):
-    """The names of each image's labels, frozensets; of several columns the numbers of those that
-    are 1, and of uncertain ones, -1 or NaN, as tables have them."""
+    """The names of each image's labels, frozensets; of several columns their numbers."""
     if labels.ndim == 0 or labels.dtype.kind not in "buifUS":
         raise DatasetError(
             f"{path}: {key}: expected numbers or names, one line an image, got {labels.dtype} "
@@ -66,12 +66,7 @@ def _names(path, key, labels):
             expected = "1, 0 or -1 in each of several columns" if whole.all() else "whole numbers"
             raise DatasetError(f"{path}: {key}: expected {expected}, got {numbers.max()}")
         if labels.shape[1] > 1:
-            sure, doubt = numbers == 1, np.isnan(numbers) | (numbers == -1)
-            return [
-                frozenset([*map(str, np.flatnonzero(one)),
-                           *(f"{i} or not" for i in np.flatnonzero(perhaps))] or [""])
-                for one, perhaps in zip(sure, doubt, strict=True)
-            ]  # fmt: skip
+            return findings_of(np.nan_to_num(numbers, nan=-1), range(labels.shape[1]))
         labels = [["" if np.isnan(x) else str(int(x)) for x in row] for row in numbers]
     return [frozenset(str(name) for name in row if name) for row in np.asarray(labels, str)]
 

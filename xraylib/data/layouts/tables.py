@@ -3,14 +3,14 @@
 import ast
 import csv
 import re
-import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from xraylib.data.layouts.cells import read_csv, stated
+from xraylib.data.layouts.classes import findings_of
 from xraylib.data.layouts.folders import (
     SPLITS,
     TABLES,
@@ -18,79 +18,113 @@ from xraylib.data.layouts.folders import (
     lists_of_splits,
     nearest,
     people_of_folders,
-    rows_of_folders,
+    splits_and_folders,
 )
 from xraylib.data.manifest import DatasetError
 
-# Headers as the publishers of large sets write them, in small letters without signs.
+# Headers as the publishers of large sets write them, plain, those that count first before others.
 LABEL = ("finding labels", "findings", "finding", "labels", "label", "class name", "class",
          "target", "diagnosis", "finding label", "category", "problems")  # fmt: skip
-WHO = [who + number
-       for who in ("patient", "subject", "person", "participant", "case", "pt", "p")
-       for number in (" id", "id", "", " no", " nr", " number", "number")
-       if number or len(who) > 4] + ["mrn"]  # fmt: skip
-FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".gif", ".webp",
-           ".jp2")  # fmt: skip
+PERSON = [who + number
+          for who in ("patient", "subject", "person", "participant", "case", "pt", "p")
+          for number in (" id", "id", "", " no", " nr", " number", "number")
+          if number or len(who) > 4] + ["mrn"]  # fmt: skip
 SPLIT = ("split", "dataset split", "subset", "set", "partition")
+# What a manifest says under these names is understood or measured, not copied.
+OURS = {"file", "label", "labels", "class", "split", "group", "person", "patient", "sha256",
+        "width", "height", "bytes", "format", "bits", "doubt"}  # fmt: skip
 
 
 def plain_header(header):
+    """A header in small letters without signs."""
     return re.sub(r"[\W_]+", " ", str(header).lower()).strip()
 
 
-def read_tables(folder, files, beside, table):
+def _called(table, names):
+    """The columns of a table with such plain headers, in the order of these."""
+    plain = {plain_header(header): header for header in table}
+    return [plain[name] for name in names if name in plain]
+
+
+def read_table(films, path):
+    """A table as (its name, a DataFrame of str); without a header its columns are 1, 2, ...
+
+    Raises:
+        DatasetError: it cannot be read, or is no table.
+    """
+    try:
+        table = read_csv(path)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DatasetError(
+            f"{path}: expected a CSV table ({str(error).strip()}); check the path, or save it as "
+            "CSV"
+        ) from error
+    if _is_line(table, films):
+        line = pd.DataFrame([list(table)], columns=table.columns)
+        table = pd.concat([line, table], ignore_index=True)
+        table.columns = [str(number) for number in range(1, len(table.columns) + 1)]
+    known = path.relative_to(films.folder) if path.is_relative_to(films.folder) else path
+    if known.parent.name:
+        # Beside a table may be films of the same names as in other folders.
+        here, files = f"{known.parent.as_posix()}/", set(map(str, films.files))
+        table = table.map(lambda cell: here + cell if here + cell in files else cell)
+    counted = list(map(str, range(len(table))))  # as pandas numbers lines
+    kept = [c for c in table if c[:9] != "Unnamed: " or table[c].tolist() != counted]
+    return known.as_posix(), table[kept]
+
+
+def _is_line(table, films):
+    """Whether the first line is no header, but says something of a file or of a folder, as the
+    others do."""
+    named = {name: file for name in table if (file := films.named_by(name))}
+    # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
+    if any(name.lower().endswith(Path(file).suffix.lower()) for name, file in named.items()):
+        return True
+    folders = {part for file in films.files for part in file.parts[:-1]}
+    named = named or folders.intersection(table)
+    return bool(named) and any(name in set(table[name]) for name in table if name not in named)
+
+
+def read_tables(films, table=None):
     """DataFrames of str by name, and notes: the table, or all beside the films. Those of equal
     columns are one table, unless they speak of the same files, or one says the same of all."""
-    texts = [path for path in lists_of_splits(beside) if path.suffix.lower() == ".txt"]
-    paths = [*nearest(beside, *TABLES), *texts]
     if table is not None:
         path = Path(table).expanduser()
-        paths = [path.resolve() if path.is_file() else folder / table]
-    found, places, poured = {}, places_of(files), {}
-    folders = {part for file in files for part in file.parts[:-1]}
-    named = set(map(str, files))
-    for path in (folder / path for path in paths):
-        try:
-            each = read_csv(path)
-            if _is_line(each, places, folders):
-                line = pd.DataFrame([list(each.columns)], columns=each.columns)
-                each = pd.concat([line, each], ignore_index=True)
-                each.columns = [str(number) for number in range(1, len(each.columns) + 1)]
-        except (OSError, ValueError, csv.Error) as error:
-            if table is None:
-                continue
-            raise DatasetError(
-                f"{path}: expected a CSV table ({str(error).strip()}); check the path, or save it "
-                "as CSV"
-            ) from error
-        if table is None and path.suffix.lower() == ".txt" and not _is_table(each, places):
-            continue
-        known = path.relative_to(folder) if path.is_relative_to(folder) else path
-        # Beside a table may be films of the same names as in other folders.
-        if here := known.parent.name and f"{known.parent.as_posix()}/":
-            each = each.map(lambda cell, here=here: here + cell if here + cell in named else cell)
-        counted = list(map(str, range(len(each))))  # as pandas numbers lines
-        each = each[[c for c in each if c[:9] != "Unnamed: " or each[c].tolist() != counted]]
-        alike = (n for n, there in found.items() if set(there) == set(each))
-        name = next((n for n in alike if _go_together(found[n], each, places)), None)
-        if name is None:
-            found[known.as_posix()] = each
-            continue
-        found[name] = pd.concat([found[name], each], ignore_index=True)
-        poured.setdefault(name, [name]).append(known.as_posix())
+        path = path.resolve() if path.is_file() else films.folder / table
+        return dict([read_table(films, path)]), []
+    found, poured = {}, {}
+    texts = [path for path in lists_of_splits(films.beside) if path.suffix.lower() == ".txt"]
+    for name, more in tables_at(films, [*nearest(films.beside, *TABLES), *texts]):
+        alike = (n for n, table in found.items() if set(table) == set(more))
+        first = next((n for n in alike if _go_together(found[n], more, films)), None)
+        if first is None:
+            found[name] = more
+        else:
+            found[first] = pd.concat([found[first], more], ignore_index=True)
+            poured.setdefault(first, [first]).append(name)
     return found, [f"the tables {' and '.join(each) if len(each) == 2 else few(each)} have equal "
                    "columns: they are read as one" for each in poured.values()]  # fmt: skip
 
 
-def _is_table(text, places):
-    """Whether a text is a table of films: has columns, one of which names them."""
-    named = column_of_files(text, places, text)[1]
-    return len(text.columns) > 1 and named.notna().mean() > 0.5
+def tables_at(films, paths):
+    """What :func:`read_table` gives of each file that is a table."""
+    for path in paths:
+        try:
+            name, table = read_table(films, films.folder / path)
+        except DatasetError:
+            continue
+        if path.suffix.lower() != ".txt" or _names_films(films, table):
+            yield name, table
 
 
-def _go_together(table, more, places):
+def _names_films(films, text):
+    """Whether a text has columns, one of which names films."""
+    return len(text.columns) > 1 and films.column_in(text)[1].notna().mean() > 0.5
+
+
+def _go_together(table, more, films):
     """Whether two tables of equal columns are parts of one."""
-    (column, files), (_, others) = (column_of_files(each, places, table) for each in (table, more))
+    (column, files), (_, others) = (films.column_in(each, list(table)) for each in (table, more))
     if files.isna().all() and others.isna().all():  # of studies or people, then
         keys = [c for c in table if table[c].is_unique and more[c].is_unique]
         return not any(set(table[key]) & set(more[key]) for key in keys)
@@ -101,105 +135,56 @@ def _go_together(table, more, places):
     return len(forms) == 1
 
 
-def _is_line(table, places, folders):
-    """Whether the first line is no header, but says something of a file or of a folder, as the
-    others do."""
-    films = {name: file for name in table if (file := place_of(name, places))}
-    # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
-    if any(name.lower().endswith(Path(file).suffix.lower()) for name, file in films.items()):
-        return True
-    named = films or {name for name in table if name in folders}
-    return bool(named) and any(name in set(table[name]) for name in table if name not in named)
-
-
-def rows_of_tables(folder, tables, files, columns):
+def rows_of_tables(films, tables, columns):
     """(rows, notes) of each table that has the named columns, files and labels."""
     read = {
-        path: _by_table(folder, table, files, columns)
+        path: _rows_of_table(films, table, columns)
         for path, table in tables.items()
         if set(columns.values()) <= set(table)
     }
     return {path: each for path, each in read.items() if each is not None}
 
 
-def column_of_files(table, places, candidates, folder=None):
-    """The column that names most files, and the files; with a folder, for a message, an error where
-    two columns of numbers name as many and not the same."""
-    found = {name: files_of(table[name], places) for name in candidates}
-
-    def good(name):
-        there = found[name].notna()
-        # Numbers of lines or people look like names of files: 7 like 7.png.
-        named = not table[name][there].str.strip().str.isdigit().all()
-        return found[name].nunique() * (2 if named else 1)
-
-    name = max(found, key=good)
-    rivals = [n for n in found if good(n) == good(name) > 0 and not found[n].equals(found[name])]
-    if folder is not None and rivals:
-        raise DatasetError(
-            f"{folder}: expected one column that names files, but {name!r} and {rivals[0]!r} both "
-            "do, and not the same; say which: --file COLUMN"
-        )
-    return name, found[name]
-
-
-def _by_table(folder, table, files, columns):
+def _rows_of_table(films, table, columns):
     """(rows, notes) of a table, or None where it has no file names or no labels."""
-    places = places_of(files)
     candidates = [columns["file"]] if "file" in columns else list(table)
-    (name, file), of = column_of_files(table, places, candidates, folder), "files"
+    (name, file), of = films.column_in(table, candidates, only=True), "files"
     if file.isna().all():
-        of = "folders"
-        name, table, file = _of_folders(table, files, candidates)
-        if name is None:
-            return None
-    plain = {plain_header(header): header for header in table}
-    label = columns.get("label") or next(
-        (plain[n] for n in LABEL
-         if n in plain and plain[n] != name and not _is_prose(table[plain[n]])), None
-    )  # fmt: skip
+        (name, table, file), of = _of_folders(table, films.files, candidates), "folders"
     who = columns.get("person") or column_of_people(table)
-    findings = [] if label else [c for c in table if c not in (name, who) and _is_finding(table[c])]
-    if not label and not findings:
+    if name is None or (found := _labels_of(table, columns.get("label"), name, who)) is None:
         return None
-    if label:
-        labels = _labels(table[label])
-        what = f"labels in {label!r}"
-    else:
-        marks = table[findings].apply(pd.to_numeric, errors="coerce")  # words are missing values
-        said = {1: "{}", -1: "{} or not"}
-        labels = [[said[v].format(c) for c, v in zip(findings, row, strict=True) if v in said]
-                  for row in marks.to_numpy()]  # fmt: skip
-        labels = pd.Series(labels, table.index).map(lambda names: frozenset(names or [""]))
-        what = f"a column for each of {few(findings)}"
-    split = column_of_splits(folder, table)
-    used = {name, label, who, split.name if split is not None else None, *findings}
-    rest = {c: name for name, c in plain.items() if name and c not in used and name not in _OURS}
+    labels, from_columns, what = found
+    split = column_of_splits(films.folder, table)
     rows = pd.DataFrame({"file": file, "labels": labels})
     rows["split"] = "" if split is None else split
     rows["person"] = stated(table[who]) if who else ""
+    used = {name, who, *from_columns} | ({split.name} if split is not None else set())
+    plain = {plain_header(header): header for header in table}
+    rest = {c: n for n, c in plain.items() if n and c not in used and n not in OURS}
     rows = rows.join(table[list(rest)].rename(columns=rest))[file.notna()]
     # Several lines of a file, such as one a box, are taken together.
     several = rows.groupby("file").split.nunique()
     if (several > 1).any():
         raise DatasetError(
-            f"{folder}: {few(several.index[several > 1])} in more than one split; correct the table"
+            f"{films.folder}: {few(several.index[several > 1])} in more than one split; correct "
+            "the table"
         )
-    every = {column: "first" for column in rows if column not in ("file", "labels")}
+    every = dict.fromkeys(rows.columns.drop("file"), "first")
     every["labels"] = lambda sets: frozenset().union(*sets)
     rows = rows.groupby("file").agg(every).reset_index()
     if split is None:
-        by_folder, _ = rows_of_folders(folder, files)
-        rows["split"] = rows.file.map(by_folder.set_index("file").split)
+        by_folder = dict(zip(map(str, films.files), splits_and_folders(films)[0], strict=True))
+        rows["split"] = rows.file.map(by_folder)
     if not who:
         rows["person"] = people_of_folders(rows.file)
     people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
     notes = [f"{of} in {name!r}, {what}, people {people}"]
-    if not rows.person.any():
-        key = name if of == "folders" else columns.get("together")
-        together = rows.file.map(dict(zip(file, table[key], strict=True))) if key else rows.person
+    key = name if of == "folders" else columns.get("together")
+    if key and not rows.person.any():
+        together = rows.file.map(dict(zip(file, table[key], strict=True)))
         # An examination has some films, and all of one person; what has more is no examination.
-        if key and together.value_counts().median() <= 6:
+        if together.value_counts().median() <= 6:
             rows["person"] = together
             notes.append(f"people are unknown: the films of one {key!r} are kept together, as if "
                          "it were a person")  # fmt: skip
@@ -213,18 +198,29 @@ def _by_table(folder, table, files, columns):
     return rows, notes
 
 
-def _of_folders(table, files, candidates):
-    """A table with a line a folder, such as a study: the column, and table and files a line a file.
+def _labels_of(table, label, files, people):
+    """A set of names for each line, the columns that say so, and a note; or None."""
+    free = (c for c in _called(table, LABEL) if c != files and not _is_prose(table[c]))
+    if label := label or next(free, None):
+        return _names_in(table[label]), [label], f"labels in {label!r}"
+    findings = [c for c in table if c not in (files, people) and _is_finding(table[c])]
+    if not findings:
+        return None
+    marks = table[findings].apply(pd.to_numeric, errors="coerce")  # words are missing values
+    labels = pd.Series(findings_of(marks.to_numpy(), findings), table.index)
+    return labels, findings, f"a column for each of {few(findings)}"
 
-    Of several such columns the one of most folders counts: a study's labels, not a person's.
-    """
-    within = {}
+
+def _of_folders(table, files, candidates):
+    """The column that names most folders, such as studies, or None, and table and files a line a
+    file: of several a study's labels count, not a person's."""
+    within = defaultdict(list)
     for file in files:
         for folder in {part.lower() for part in file.parts[:-1]}:
             # s50414267 is study 50414267, sub-S01 is subject S01.
             ends = re.fullmatch(r"[a-z]{1,8}(?:[_-]?(\d+)|-(\w+))", folder)
             for key in {folder, *filter(None, ends.groups() if ends else ())}:
-                within.setdefault(key, []).append(file.as_posix())
+                within[key].append(file.as_posix())
     cells = {name: table[name].str.strip().str.lower() for name in candidates}
     # Each folder has one line; a class has many.
     known = {name: set(each) & set(within) for name, each in cells.items() if each.is_unique}
@@ -236,21 +232,14 @@ def _of_folders(table, files, candidates):
     return name, table, below.reset_index(drop=True)
 
 
-# What a manifest says under these names is understood or measured, not copied.
-_OURS = {"file", "label", "labels", "class", "split", "group", "person", "patient", "sha256",
-         "width", "height", "bytes", "format", "bits", "doubt"}  # fmt: skip
-
-
 def column_of_people(table):
     """The first column by one of the names of people, or None."""
-    plain = {plain_header(header): header for header in table}
-    return next((plain[name] for name in WHO if name in plain), None)
+    return next(iter(_called(table, PERSON)), None)
 
 
 def column_of_splits(folder, table):
     """A column with a word for each line, train, val or test as manifests have them; or None."""
-    plain = {plain_header(header): header for header in table}
-    named = [plain[header] for header in SPLIT if header in plain]
+    named = _called(table, SPLIT)
 
     def known(cell):  # "Training set" and "test_data", too
         return SPLITS.get(re.sub(r"[\W_]*(set|data)?\s*$", "", cell.strip().lower()))
@@ -273,7 +262,7 @@ def column_of_splits(folder, table):
 
 def _is_prose(column):
     """Whether a column is what a report says, under the name of a column of labels."""
-    lengths = [len(name) for names in _labels(column).unique() for name in names]
+    lengths = [len(name) for names in _names_in(column).unique() for name in names]
     return bool(lengths) and np.median(lengths) > 40
 
 
@@ -283,7 +272,7 @@ def _is_finding(column):
     return values <= signs and bool(values & {"1", "1.0"})
 
 
-def _labels(column):
+def _names_in(column):
     """The names in each cell: "Effusion|Mass", "['effusion', 'mass']", "Pneumonia/Viral"; and
     "effusion, mass" where one of them stands alone in another cell."""
     column = stated(column)
@@ -301,65 +290,3 @@ def _labels(column):
         return frozenset(part.strip() for part in parts if part.strip())
 
     return column.map(names)
-
-
-def places_of(files):
-    """From each end of a path, in small letters, to the file; None where two have it."""
-    places = {}
-    for file in files:
-        parts = _parts(file.as_posix())
-        for start in range(len(parts)):
-            end = "/".join(parts[start:])
-            for key in {end, end.removesuffix(file.suffix.lower())}:
-                places[key] = file.as_posix() if key not in places else None
-    return places
-
-
-def _parts(path):
-    # One sign for a letter with its accent: file systems differ.
-    return unicodedata.normalize("NFC", str(path).strip().lower()).replace("\\", "/").split("/")
-
-
-def place_of(cell, places):
-    """The file that a cell names: by its path, or as much of its end as is here; or None."""
-    parts = _parts(cell)
-    ends = ["/".join(parts[start:]) for start in range(len(parts))]
-    # The file may be here in another format.
-    ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]
-    return next(filter(None, map(places.get, ends)), None)
-
-
-def files_of(column, places):
-    """The file that each cell names, or None.
-
-    Folders may have other names here than in the table. But where most cells agree with the paths
-    here as far as both go, one that does not is another film, of the same name; and so is one of
-    two that lead to the same file.
-    """
-    found = {cell: place_of(cell, places) for cell in column.unique()}
-    found = {cell: file for cell, file in found.items() if file is not None}
-    if not found and column.is_unique and column.str.strip().str.isdigit().all():
-        found = _without_zeros(column, places)
-    agree = {cell: _agree(cell, file) for cell, file in found.items()}
-    if 2 * sum(agree.values()) > len(agree):
-        found = {cell: file for cell, file in found.items() if agree[cell]}
-    folders = {}
-    for cell, file in found.items():
-        folders.setdefault(file, set()).add(tuple(_parts(cell)[:-1]) * (not agree[cell]))
-    found = {cell: file for cell, file in found.items() if len(folders[file]) == 1}
-    files = column.map(found).astype(object)
-    return files.where(files.notna(), None)
-
-
-def _without_zeros(column, places):
-    """Films 0012 where a program of tables made it 12; none unless each number is a film."""
-    films = {name.lstrip("0"): file for name, file in places.items() if name.isdigit() and file}
-    found = {cell: films.get(cell.strip().lstrip("0")) for cell in column}
-    unique = len(films) == len(set(films.values())) == len(set(places.values()) - {None})
-    return found if unique and all(found.values()) else {}
-
-
-def _agree(cell, file):
-    """Whether two paths have the same folders from the end, as far as both go."""
-    pairs = zip(reversed(_parts(cell)[:-1]), reversed(_parts(file)[:-1]), strict=False)
-    return all(a == b for a, b in pairs)
