@@ -28,11 +28,11 @@ class ImageSet:
 
     Attributes:
         name: the set's name.
-        manifest: path of the CSV. Where a file is not what can be downloaded but made from it, see
-            :func:`xraylib.data.download.convert`, it has also url, original_filename and
-            original_sha256 of the download, width and height of the file in pixels.
-        url: where url/file can be downloaded; unused where the manifest has a url for each file.
-            None: the files lie beside the manifest, and nowhere else.
+        manifest: path of the CSV. Of files made from a download, see
+            :func:`xraylib.data.download.convert`, it has url, original_filename and original_sha256
+            of that too, width and height of the file in pixels.
+        url: where url/file can be downloaded, unless the manifest has a url for each file; None:
+            the files lie beside the manifest, and nowhere else.
         class_names: of label 0 and of label 1.
         folder: its folder in the cache, and below XRAYLIB_DATA and XRAYLIB_MIRROR; by default
             its name.
@@ -55,15 +55,15 @@ class ImageSet:
                 person stands on both sides of a split.
         """
         path = Path(self.manifest)
-
-        def wrong(expected):
-            return DatasetError(f"{path}: expected {expected}; correct it, or restore it")
-
         if not path.is_file():
             raise DatasetError(
                 f"{path}: expected the manifest of {self.name!r}, found no file; the folder data/ "
                 f"stays beside the package: work in a clone, installed with pip install -e ."
             )
+
+        def wrong(expected):
+            return DatasetError(f"{path}: expected {expected}; correct it, or restore it")
+
         try:
             table = pd.read_csv(path, keep_default_na=False, dtype={"file": str, "class": str})
         except ValueError as error:
@@ -78,15 +78,13 @@ class ImageSet:
                 # A download must not land outside the set's folder.
                 if file.is_absolute() or ".." in file.parts:
                     raise wrong(f"a file below the set's folder, found {file}")
-        came = table.label
-        table["label"] = pd.to_numeric(came, errors="coerce")  # an empty cell makes text of all
-        for file, label, number, group in zip(
-            table.file, came, table.label, table.group, strict=True
-        ):
+        numbers = pd.to_numeric(table.label, errors="coerce")  # an empty cell makes text of all
+        for row, number in zip(table.itertuples(), numbers, strict=True):
             if number not in (0, 1):
-                raise wrong(f"a label of 0 or 1 for {file}, found {label!r}")
-            if not str(group).strip():
-                raise wrong(f"a group for {file}, the person of whom it is, found none")
+                raise wrong(f"a label of 0 or 1 for {row.file}, found {row.label!r}")
+            if not str(row.group).strip():
+                raise wrong(f"a group for {row.file}, the person of whom it is, found none")
+        table["label"] = numbers
         sides = table[table.split != ""].groupby("group").split.unique()
         if len(both := sides[sides.map(len) > 1]) and not self.crossing:
             raise wrong(
@@ -142,18 +140,20 @@ def find(name, *, crossing=False):
         )
     image_set = ImageSet(path.parent.name, path, None, crossing=crossing)
     table = image_set.table()
+
+    def wrong(expected):
+        remedy = f"correct it, or make it anew: {anew(path.parent)} --force"
+        return DatasetError(f"{path}: expected {expected}; {remedy}")
+
     names = table.groupby("label")["class"].unique() if "class" in table else []
     if [len(name) for name in names] != [1, 1]:
-        raise DatasetError(
-            f"{path}: expected a column class with one name for label 0 and one for label 1; "
-            f"correct it, or make it anew: {anew(path.parent)} --force"
-        )
-    splits, training = set(table.split), table.split == "train"
-    both = table.label.groupby(training).nunique()
-    if not splits <= {"train", "val", "test"} or len(both) < 2 or both.min() < 2:
-        raise DatasetError(
-            f"{path}: expected the split train and val or test, each with images of both classes, "
-            f"found {', '.join(splits)}; correct it, or make it anew: {anew(path.parent)} --force"
+        raise wrong("a column class with one name for label 0 and one for label 1")
+    splits = set(table.split)
+    both = table.label.groupby(table.split == "train").nunique()
+    if not splits <= {"train", "val", "test"} or both.tolist() != [2, 2]:
+        raise wrong(
+            "the split train and val or test, each with images of both classes, found "
+            f"{', '.join(sorted(splits))}"
         )
     return replace(image_set, class_names=tuple(name[0] for name in names))
 

@@ -35,10 +35,10 @@ def write(path, *, force=False, **options):
         **options: further ones of that function.
 
     Returns:
-        (manifest, table, notes): its path, in the folder of the images; DataFrame of it, one row an
-        image, with file, label, class, split, group, width and height in pixels, bytes, format,
-        bits, sha256, and what else a table, folders of sites or DICOM say; and a list of str, what
-        was understood and what the reader should know.
+        (manifest, table, notes): its path, in the folder of the images; DataFrame, a row an image,
+        with file, label, class, split, group, width and height in pixels, bytes, format, bits,
+        sha256, and what else a table, folders of sites or DICOM say; list of str, what was
+        understood and what the reader should know.
 
     Raises:
         DatasetError: see there; or there are too few images or people, a file is no image, or
@@ -53,21 +53,20 @@ def write(path, *, force=False, **options):
         )
     profile = _profile(manifest)
     table = _read(folder, rows)
-    table, about_people = _people(
-        folder, table, sure={"person"} & {*options, *options.get("columns", ())}
-    )
+    sure = "person" in options or "person" in options.get("columns", ())
+    table, about_people = _people(folder, table, sure)
     _check_enough(folder, table)
     table["split"], about_splits = _splits(table)
     if doubtful := [f"{f} ({why})" for f, why in zip(table.file, table.doubt, strict=True) if why]:
         notes.append(f"{len(doubtful):,} images to look at, or to leave out: {few(doubtful)}")
-    larger = table["class"].value_counts()
-    if larger.iloc[0] >= UNEVEN * len(table):
+    larger, count = next(table["class"].value_counts().items())
+    if count >= UNEVEN * len(table):
         notes.append(
-            f"always saying {larger.index[0]!r} is right on {larger.iloc[0]:,} of {len(table):,} "
-            "images: compare every accuracy with that, or look at sensitivity and specificity"
+            f"always saying {larger!r} is right on {count:,} of {len(table):,} images: compare "
+            "every accuracy with that, or look at sensitivity and specificity"
         )
     first = "file label class split group width height bytes format bits sha256".split()
-    rest = [c for c in table if c not in (*first, "person", "patient", "doubt")]
+    rest = table.columns.difference([*first, "person", "patient", "doubt"], sort=False)
     table = table[first + [c for c in rest if (table[c] != "").any()]]
     store({manifest: table.to_csv(index=False), PROFILES / "own.yml": profile})
     return manifest, table, notes + about_people + about_splits
@@ -80,6 +79,23 @@ def summary(table):
     splits = pd.crosstab(table["class"], table.split)
     splits = splits[[name for name in ("train", "val", "test") if name in splits]]
     return counts.join(splits).rename_axis(None).to_string()
+
+
+def _read(folder, table):
+    """The table with what can be seen of the files."""
+    jobs = (joblib.delayed(_look)(folder, file) for file in table.file)
+    # Threads: decoders and sums work outside of Python.
+    found = joblib.Parallel(-1, "threading", return_as="generator")(jobs)
+    found = list(tqdm(found, "images", len(table), unit="file", leave=False, disable=None))
+    if wrong := [each for each in found if isinstance(each, str)]:
+        lines = "\n    ".join(wrong[:10] + [f"and {len(wrong) - 10} more"] * (len(wrong) > 10))
+        raise DatasetError(
+            f"{folder}: expected nothing but images in the folders of the classes, but "
+            f"{len(wrong)} of {len(table)} files cannot be read; repair them or move them away:\n"
+            f"    {lines}"
+        )
+    seen = pd.DataFrame(found, index=table.index).fillna("")
+    return table.join(seen[seen.columns.difference(table.columns, sort=False)])
 
 
 def _look(folder, file):
@@ -98,54 +114,36 @@ def _look(folder, file):
     return found | {"doubt": images.doubt(picture)} | seen
 
 
-def _read(folder, table):
-    """The table with what can be seen of the files."""
-    jobs = (joblib.delayed(_look)(folder, file) for file in table.file)
-    # Threads: decoders and sums work outside of Python.
-    found = joblib.Parallel(-1, "threading", return_as="generator")(jobs)
-    found = list(tqdm(found, "images", len(table), unit="file", leave=False, disable=None))
-    if wrong := [each for each in found if isinstance(each, str)]:
-        lines = "\n    ".join(wrong[:10] + [f"and {len(wrong) - 10} more"] * (len(wrong) > 10))
-        raise DatasetError(
-            f"{folder}: expected nothing but images in the folders of the classes, but "
-            f"{len(wrong)} of {len(table)} files cannot be read; repair them or move them away:\n"
-            f"    {lines}"
-        )
-    seen = pd.DataFrame(found, index=table.index).fillna("")
-    return table.join(seen[[column for column in seen if column not in table]])
-
-
 def _people(folder, table, sure):
-    """The table with the column group, and notes; sure: the reader has named the people."""
+    """The table with the column group, and notes; sure: whether the reader has named people."""
     same, notes = table.groupby("sha256"), []
     twice = table[same.label.transform("nunique") > 1].sort_values("sha256")
     if len(twice):
-        both = f"the same file is in both: {few(twice.file.tolist(), 4)}; take it out of one"
-        raise DatasetError(f"{folder}: expected each image in one class, but {both}")
-    known = [table.sha256, table.person.where(table.person != "", table.file)]
+        raise DatasetError(
+            f"{folder}: expected each image in one class, but the same file is in both: "
+            f"{few(twice.file, 4)}; take it out of one"
+        )
+    nobody = table.person == ""
+    known = [table.sha256, table.person.mask(nobody, table.file)]
     patients = stated(table.get("patient", pd.Series("", index=table.index)))
     named = patients[patients != ""].nunique()
     if named > 1 and not sure:
-        known.append(patients.where(patients != "", table.file))
+        known.append(patients.mask(patients == "", table.file))
         notes.append(f"people are those that DICOM files name, {named:,} of them")
-    elif alone := int((table.person == "").sum()):
-        pattern, count = proposed(table.file) or (None, 0)
+    elif nobody.any():
         how = "tell by --person, or with a table"
-        if pattern and alone == len(table):
-            how = (
-                f"names share stems; for {count:,} people: --person {shlex.quote(pattern)} --force"
-            )
+        if nobody.all() and (found := proposed(table.file)):
+            how = f"--person {shlex.quote(found[0])} --force"
+            how = f"names share stems; for {found[1]:,} people: {how}"
         notes.append(
-            f"{alone:,} images are each taken for a person of its own; where two are of one, they "
-            f"may land on both sides of a split and make scores too good: {how}"
+            f"{nobody.sum():,} images are each taken for a person of its own; where two are of "
+            f"one, they may land on both sides of a split and make scores too good: {how}"
         )
-    classes = table[table.person != ""].groupby("person").label.nunique()
+    classes = table[~nobody].groupby("person").label.nunique()
     if both := classes.index[classes > 1].tolist():
         notes.append(f"the same name in each class is one person: {few(both)}")
-    copied = table[same.file.transform("size") > 1]
-    if len(copied):
-        equal = [" = ".join(files) for _, files in copied.groupby("sha256").file]
-        notes.append(f"identical files, taken for one person: {few(equal)}")
+    if copies := [" = ".join(files) for _, files in same.file if len(files) > 1]:
+        notes.append(f"identical files, taken for one person: {few(copies)}")
     group, before = pd.Series(np.arange(len(table)), index=table.index), None
     while not group.equals(before):  # copies can join people in a chain
         before = group
@@ -165,33 +163,33 @@ def _check_enough(folder, table):
             f"{PEOPLE_A_CLASS} people or more in each class, found {found}; the chapters deal the "
             "people into five parts and train on four: add images"
         )
-    most = table.group.value_counts()
-    if most.iloc[0] > images_of.min() / 2:
-        whose = table.file[table.group == most.index[0]].iloc[0]
+    group, most = next(table.group.value_counts().items())
+    if most > images_of.min() / 2:
+        whose = table.file[table.group == group].iloc[0]
         raise DatasetError(
             f"{folder}: expected no person with more than half as many images as the smaller class "
-            f"has ({images_of.min()}), but the person of {whose} has {most.iloc[0]}; such a person "
+            f"has ({images_of.min()}), but the person of {whose} has {most}; such a person "
             "would decide every score alone: leave some of these images out"
         )
 
 
 def _splits(table):
     """The split of each image: as it came, or dealt; and notes."""
-    came, notes = table.split, []
-    if (came != "").all() and "train" in set(came):
-        sides = table.groupby("group").split.nunique()
-        both = table.file[table.group.isin(sides.index[sides > 1])]
-        held_out = table.label[came != "train"]
-        if not len(both) and held_out.nunique() == table.label[came == "train"].nunique() == 2:
-            return came, ["the splits are kept; what is not for training is held out"]
-        why = "nothing is held out" if held_out.empty else "a part lacks a class"
-        why = f"people are on both sides of it: {few(both)}" if len(both) else why
-        notes.append(f"the split that came with the images is not kept, for {why}; dealt anew")
-    elif (came != "").any():
-        none = few(table.file[came == ""]) if (came == "").any() else ""
-        why = f"these have none: {none}" if none else "nothing is for training"
-        notes.append(f"the split that came with the images is not kept, for {why}; dealt anew")
-    return _split(table.label.to_numpy(), table.group.to_numpy()), notes
+    none, training = table.split == "", table.split == "train"
+    both = table.groupby("group").split.transform("nunique") > 1
+    wrong = {
+        f"these have none: {few(table.file[none])}": none.any(),
+        "nothing is for training": not training.any(),
+        f"people are on both sides of it: {few(table.file[both])}": both.any(),
+        "nothing is held out": training.all(),
+        "a part lacks a class": (table.label.groupby(training).nunique() < 2).any(),
+    }
+    why = next((why for why, holds in wrong.items() if holds), None)
+    if why is None:
+        return table.split, ["the splits are kept; what is not for training is held out"]
+    note = f"the split that came with the images is not kept, for {why}; dealt anew"
+    dealt = _split(table.label.to_numpy(), table.group.to_numpy())
+    return dealt, [] if none.all() else [note]
 
 
 def _split(labels, groups):
@@ -227,6 +225,7 @@ def _profile(manifest):
     line = f"dataset: {json.dumps(str(manifest), ensure_ascii=False)}"  # JSON is YAML too
     text, found = re.subn(r"(?m)^dataset:.*$", lambda _: line, text)
     if found != 1:
-        expected = "one line that begins with 'dataset:'"
-        raise DatasetError(f"{own}: expected {expected}, found {found}; delete the file")
+        raise DatasetError(
+            f"{own}: expected one line that begins with 'dataset:', found {found}; delete the file"
+        )
     return text

@@ -8,21 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from xraylib.data.layouts import folders, npz
 from xraylib.data.layouts.classes import certain, two_classes
-from xraylib.data.layouts.folders import (
-    TABLES,
-    by_pattern,
-    few,
-    films_in,
-    is_negative,
-    nearest,
-    no_classes,
-    people_of_folders,
-    rows_of_folders,
-    without,
-)
+from xraylib.data.layouts.folders import few, without
 from xraylib.data.layouts.joins import naming_files, rows_of_joined, with_people, with_splits
-from xraylib.data.layouts.npz import arrays_in, unpack
 from xraylib.data.layouts.tables import read_table, read_tables, rows_of_tables
 from xraylib.data.manifest import DatasetError
 
@@ -36,15 +25,13 @@ def read(
         path: a folder with images at any depth, or an .npz file of arrays, which is unpacked into
             PNG files in a folder of its name.
         table: CSV with a line an image, or a line a folder of images, such as a study or a person;
-            None: one in the folder, where its folders are no classes. Without a header its columns
-            are called 1, 2, ...
+            None: one in the folder, where its folders are no classes.
         columns: dict with the table's columns "file", "label" and "person"; what is missing is
-            recognised.
+            recognised. Without a header they are called 1, 2, ...
         person: regular expression that finds a person in the path of a file below the folder; its
             first group if it has one.
         label: likewise for its label, where neither folders nor a table tell.
-        positive: the label that is class 1; None: the one that looks so, or, where there are more
-            than two and negative is given, all others.
+        positive: the label that is class 1; None: the one that looks so, or all but negative.
         negative: the label that is class 0; None: all others.
 
     Returns:
@@ -64,19 +51,19 @@ def read(
                 f"{path}: expected no --table, --file or --label, for the labels are in the file; "
                 "leave them out"
             )
-        folder, rows, notes, places = arrays_in(path)
+        folder, rows, notes, places = npz.arrays_in(path)
         notes.append(f"the arrays of {path.name} are PNG files now, in {folder}")
     else:
         folder = path
-        films, left_out = films_in(folder)
+        films, left_out = folders.films_in(folder)
         rows, notes = _understood(films, table, dict(columns), positive or negative, label)
         notes = left_out + notes
     rows, about_classes = two_classes(path, rows, positive, negative)
     notes += about_classes
     if places:
-        unpack(path, folder, rows.file, places)
+        npz.unpack(path, folder, rows.file, places)
     if person is not None:
-        rows["person"] = by_pattern(folder, rows.file, "person", person)
+        rows["person"] = folders.by_pattern(folder, rows.file, "person", person)
         if len(lacking := rows.file[rows.person == ""]):
             notes.append(f"--person finds nobody in {few(lacking)}: each is a person of its own")
     return folder, rows, notes
@@ -84,18 +71,18 @@ def read(
 
 def _understood(films, table, columns, named, label):
     """Rows with file, labels (a set), split, person and more, by folders or else by a table."""
-    by_folder, notes = rows_of_folders(films, named)
+    by_folder, notes = folders.rows_of_folders(films, named)
     if label is not None:
-        found = by_pattern(films.folder, by_folder.file, "label", label)
+        found = folders.by_pattern(films.folder, by_folder.file, "label", label)
         by_folder["labels"] = [frozenset({name} - {""}) for name in found]
-        if any(people := people_of_folders(by_folder.file)):  # no folder is a class, then
+        if any(people := folders.people_of_folders(by_folder.file)):  # no folder is a class, then
             by_folder["person"] = people
         return without(by_folder, found == "", "--label finds nothing in their names", notes)
     names = set().union(*by_folder.labels)
     asked = table is not None or columns
     tables, poured = read_tables(films, table)
     read = rows_of_tables(films, tables if asked else naming_files(films, tables), columns)
-    clear = named in names or len(names) == 2 and sum(map(is_negative, names)) == 1
+    clear = named in names or len(names) == 2 and sum(map(folders.is_negative, names)) == 1
     if asked or not (clear or len(names) == 2 and not read):
         # Tables that were not asked for may still complete the one that was.
         others = read_tables(films)[0] if table is not None else {}
@@ -106,11 +93,11 @@ def _understood(films, table, columns, named, label):
             rows, splits = with_splits(films, rows, tables | others)
             return rows, [*said, *poured, *splits]
         if not tables and (asked or len(names) < 2):
-            for path in nearest(films.beside, *TABLES):  # what is wrong with it
+            for path in folders.nearest(films.beside, *folders.TABLES):  # what is wrong with it
                 read_table(films, films.folder / path)
         if asked:
             raise _no_table_fits(films, tables, columns)
-        no_classes(films, names, tables)
+        folders.no_classes(films, names, tables)
     notes += [f"labels are from folders; {name} has some, too: --table {name}" for name in read]
     nowhere = by_folder.labels.map(len) == 0
     rows, notes = without(by_folder, nowhere, "they are in no class's folder", notes)
@@ -142,13 +129,11 @@ def _of_tables(films, read, named):
 
 def _check_opinions(folder, best, read):
     """Refuse to choose between tables that give the same images the same labels in another way."""
-    labels = read[best][0].set_index("file").labels
-    for other, (theirs, _) in read.items():
-        theirs = theirs.set_index("file").labels
-        common = labels.index.intersection(theirs.index)
-        known = [set().union(*map(certain, each)) for each in (labels, theirs)]
-        if known[0] == known[1] and len(common) == len(theirs):
-            differ = labels[common] != theirs[common]
+    labels = {name: rows.set_index("file").labels for name, (rows, _) in read.items()}
+    known = {name: set().union(*map(certain, each)) for name, each in labels.items()}
+    for other, theirs in labels.items():
+        if known[other] == known[best] and theirs.index.isin(labels[best].index).all():
+            differ = labels[best][theirs.index] != theirs
             if differ.any():
                 raise DatasetError(
                     f"{folder}: {best} and {other} say different things of {differ.sum():,} "
@@ -165,21 +150,14 @@ def _no_table_fits(films, tables, columns):
                 f"--{what}: expected a column of the table, one of {few(sorted(headers))}; "
                 f"got {name!r}"
             )
-    known = [f"{path}: {few(each.columns)}" for path, each in tables.items()]
-    return DatasetError(
-        f"{films.folder}: expected a table with a column of file names that are here and one of "
-        f"labels, found {few(known, 3)}{_beside(films, tables, columns)}; name them: --file "
-        "COLUMN --label COLUMN"
-    )
-
-
-def _beside(films, tables, columns):
-    """What a table calls the first film, and a film that is here."""
+    found = few((f"{path}: {few(each.columns)}" for path, each in tables.items()), 3)
     table = next(iter(tables.values()), pd.DataFrame())
     column = columns.get("file", next(iter(table), None))
-    if table.empty or column not in table:
-        return ""
-    says = table[column].iloc[0]
-    twice = films.is_ambiguous(says)
-    here = "more than one file here has that name" if twice else f"here is {films.files[0]}"
-    return f" ({column!r} says {says!r}, and {here})"
+    if column in table and len(table):  # what the table calls a film beside one that is here
+        says, here = table[column].iloc[0], f"here is {films.files[0]}"
+        here = "more than one file here has that name" if films.is_ambiguous(says) else here
+        found += f" ({column!r} says {says!r}, and {here})"
+    return DatasetError(
+        f"{films.folder}: expected a table with a column of file names that are here and one of "
+        f"labels, found {found}; name them: --file COLUMN --label COLUMN"
+    )

@@ -13,22 +13,23 @@ from xraylib.data.manifest import DatasetError
 
 # And what begins with a dot.
 CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX", "Icon\r", "DICOMDIR", "manifest.csv")
-BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yml", ".yaml", ".xls", ".xlsx", ".pdf",
-          ".docx", ".html", ".npy", ".npz", ".mat", ".nii", ".gz", ".zip", ".h5", ".log", ".py",
-          ".ipynb", ".db"}  # fmt: skip
+BESIDE = set(
+    ".csv .tsv .txt .md .json .xml .yml .yaml .xls .xlsx .pdf .docx .html .npy .npz .mat .nii .gz "
+    ".zip .h5 .log .py .ipynb .db".split()
+)
 TABLES = (".csv", ".tsv", ".csv.gz")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "validate": "val", "dev": "val", "test": "test", "testing": "test",
           "eval": "test"}  # fmt: skip
 # Words of folders that are neither a class nor a person, such as "images_001" and "stage_2_images".
-GENERIC = {"image", "images", "img", "imgs", "png", "jpg", "jpeg", "dicom", "dcm", "film", "films",
-           "xray", "xrays", "cxr", "data", "dataset", "set", "stage", "part", "batch",
-           "all"}  # fmt: skip
-STUDY = re.compile(
-    r"(study|series|session|visit|exam|date)?[_ -]?\d*|\d{4}[_-]?\d\d([_-]?\d\d)?|[\d.]{20,}"
-    r"|(study|series|session|visit|exam)s?",
-    re.I,
+GENERIC = set(
+    "image images img imgs png jpg jpeg dicom dcm film films xray xrays cxr data dataset set stage "
+    "part batch all".split()
 )
+STUDY = re.compile(
+    r"(study|series|session|visit|exam|date)?[_ -]?\d*|(study|series|session|visit|exam)s"
+    r"|\d{4}[_-]?\d\d([_-]?\d\d)?|[\d.]{20,}", re.I
+)  # fmt: skip
 STUDY_OF = re.compile(r"^(study|series|session|visit|exam)[_ -]?\d+[_ -]+(?=[a-z])", re.I)
 PERSON = re.compile(r"(patient|person|subject|child|case|sub|pat|pt|p|id)[_ -]?\d+", re.I)
 NO_FILM = re.compile(
@@ -141,7 +142,6 @@ def _is_again(folder, file, known):
 
 def no_classes(films, names, tables):
     """Say why folders are no two classes, where no option can help."""
-    expected = f"{films.folder}: expected a sub-folder of images for each of two classes, found"
     remedy = (
         "move the images of each class into one, or give a table, --table FILE.csv, or say where "
         "names of files have the label, --label REGEX"
@@ -149,25 +149,25 @@ def no_classes(films, names, tables):
     if tables:
         remedy = f"labels may be in {few(tables)}: name the columns, --file COLUMN --label COLUMN"
     if not names:
-        count = len(films.files)
-        raise DatasetError(f"{expected} {count:,} images and no such sub-folder; {remedy}")
-    if len(names) == 1:
+        found = f"{len(films.files):,} images and no such sub-folder"
+    elif len(names) == 1:
         for path in visible(films.folder):
             if path.is_dir() and not any(path.rglob("*.*")):
                 raise DatasetError(
                     f"{films.folder}: expected images of the class {path.name!r}, found none; add "
                     "them, or move the folder away"
                 )
-        [only] = names
-        raise DatasetError(
-            f"{expected} only {only!r}; add a sub-folder for the other, or name the folder above, "
-            f"or {remedy}"
-        )
-    if len(names) > max(20, len(films.files) // 20):
-        raise DatasetError(
-            f"{expected} {len(names):,} ({few(sorted(names))}), which look like people, not like "
-            f"classes; {remedy}"
-        )
+        found = f"only {min(names)!r}"
+        remedy = f"add a sub-folder for the other, or name the folder above, or {remedy}"
+    elif len(names) > max(20, len(films.files) // 20):
+        look = "which look like people, not like classes"
+        found = f"{len(names):,} ({few(sorted(names))}), {look}"
+    else:
+        return
+    raise DatasetError(
+        f"{films.folder}: expected a sub-folder of images for each of two classes, found {found}; "
+        f"{remedy}"
+    )
 
 
 def without(rows, which, why, notes):
