@@ -19,6 +19,18 @@ def put(folder, *files):
         (folder / file).touch()
 
 
+def numbered(folder, count):
+    """The names of so many films of a folder: 0.png, 1.png and so on."""
+    files = [f"{k}.png" for k in range(count)]
+    put(folder, *files)
+    return files
+
+
+def tables(folder, **those):
+    for name, columns in those.items():
+        pd.DataFrame(columns).to_csv(folder / f"{name}.csv", index=False)
+
+
 def people(rows):
     return dict(zip(rows.file, rows.person, strict=True))
 
@@ -33,15 +45,10 @@ def classes(rows):
 @pytest.fixture
 def kermany(tmp_path):
     for split in ("train", "val", "test"):
-        put(
-            tmp_path,
-            *(f"chest_xray/{split}/NORMAL/IM-0{i // 2:03d}-000{i % 2}.jpeg" for i in range(6)),
-        )
-        put(tmp_path, f"chest_xray/{split}/NORMAL/NORMAL2-IM-0927-0001.jpeg")
-        put(
-            tmp_path,
-            *(f"chest_xray/{split}/PNEUMONIA/person{i // 3}_virus_{i}.jpeg" for i in range(9)),
-        )
+        normal, ill = (tmp_path / f"chest_xray/{split}/{name}" for name in ("NORMAL", "PNEUMONIA"))
+        put(normal, *(f"IM-0{i // 2:03d}-000{i % 2}.jpeg" for i in range(6)))
+        put(normal, "NORMAL2-IM-0927-0001.jpeg")
+        put(ill, *(f"person{i // 3}_virus_{i}.jpeg" for i in range(9)))
     return tmp_path
 
 
@@ -111,10 +118,8 @@ def test_what_a_sub_folder_is(tmp_path, files, person, site):
 
 def test_people_above_and_classes_below(tmp_path):
     for person in range(6):
-        put(
-            tmp_path,
-            *(f"patient{person}/{name}/{i}.png" for name in ("ill", "normal") for i in (0, 1)),
-        )
+        for name in ("ill", "normal"):
+            numbered(tmp_path / f"patient{person}/{name}", 2)
     _, rows, _ = layouts.read(tmp_path)
     assert classes(rows) == {"ill": 12, "normal": 12}
     assert people(rows)["patient3/ill/0.png"] == people(rows)["patient3/normal/1.png"] == "patient3"
@@ -146,10 +151,8 @@ def test_folders_of_many_images_are_sites(tmp_path):
 def test_masks_and_thumbnails_are_left_out_and_named(tmp_path):
     """As in the COVID-19 Radiography Database, and in the sets of Montgomery and Shenzhen."""
     for name in ("COVID", "Normal"):
-        put(
-            tmp_path,
-            *(f"{name}/{kind}/{name}-{i}.png" for kind in ("images", "masks") for i in (1, 2)),
-        )
+        for kind in ("images", "masks"):
+            put(tmp_path / name / kind, *(f"{name}-{i}.png" for i in (1, 2)))
         put(tmp_path, f"{name}/thumbnails/{name}-1.png", f"{name}/images/{name}-1_mask.png")
     put(tmp_path, "COVID.metadata.xlsx", "README.md.txt")
     _, rows, notes = layouts.read(tmp_path)
@@ -239,14 +242,12 @@ def test_nih(nih):
     with pytest.raises(DatasetError, match="--positive NAME"):
         layouts.read(nih)
     _, rows, notes = layouts.read(nih, positive="Mass")
-    assert classes(rows) == {"Mass": 6, "other": 6} and set(rows.person) == {
-        str(k) for k in range(7)
-    }
+    assert classes(rows) == {"Mass": 6, "other": 6}
+    assert set(rows.person) == {str(k) for k in range(7)}
     assert rows.file[0] == "images_001/images/00000001_000.png"
     assert set(rows["patient age"]) == {"58"} and "finding labels" not in rows
-    assert "labels are from the table Data_Entry_2017.csv: files in 'Image Index'" in " ".join(
-        notes
-    )
+    said = "labels are from the table Data_Entry_2017.csv: files in 'Image Index'"
+    assert any(note.startswith(said) for note in notes)
     assert "1 lines of the table name what is not here, or is here twice: 00000099_000.png" in notes
     _, rows, _ = layouts.read(nih, positive="Mass", negative="No Finding")
     assert classes(rows) == {"Mass": 6, "No Finding": 3}
@@ -314,30 +315,22 @@ def test_padchest_and_vindr(tmp_path):
 
 def test_mimic(tmp_path):
     """Labels of a study, whose films lie in its folder; the table is compressed."""
-    put(
-        tmp_path,
-        "files/p10/p10000032/s50414267/02aa804e.jpg",
-        "files/p10/p10000032/s50414267/174413ec.jpg",
-        "files/p10/p10000032/s53189527/2a2277a9.jpg",
-        "files/p10/p10000764/s57375967/096052b7.jpg",
-        "files/p11/p11000011/s51029426/9b314ad7.jpg",
-    )
-    table = pd.DataFrame(
-        {
-            "subject_id": [10000032, 10000032, 10000764, 11000011, 12000012],
-            "study_id": [50414267, 53189527, 57375967, 51029426, 59999999],
-            "Consolidation": ["", "", "1.0", "-1.0", "1.0"],
-            "No Finding": ["1.0", "1.0", "", "", ""],
-        }
-    )
-    table.to_csv(tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz", index=False)
-    _, rows, notes = layouts.read(tmp_path, positive="Consolidation")
-    assert rows.set_index("file").label.to_dict() == {
-        "files/p10/p10000032/s50414267/02aa804e.jpg": 0,
-        "files/p10/p10000032/s50414267/174413ec.jpg": 0,
-        "files/p10/p10000032/s53189527/2a2277a9.jpg": 0,
-        "files/p10/p10000764/s57375967/096052b7.jpg": 1,  # the uncertain one is left out
+    films = ["files/p10/p10000032/s50414267/02aa804e.jpg",
+             "files/p10/p10000032/s50414267/174413ec.jpg",
+             "files/p10/p10000032/s53189527/2a2277a9.jpg",
+             "files/p10/p10000764/s57375967/096052b7.jpg",
+             "files/p11/p11000011/s51029426/9b314ad7.jpg"]  # fmt: skip
+    put(tmp_path, *films)
+    table = {
+        "subject_id": [10000032, 10000032, 10000764, 11000011, 12000012],
+        "study_id": [50414267, 53189527, 57375967, 51029426, 59999999],
+        "Consolidation": ["", "", "1.0", "-1.0", "1.0"],
+        "No Finding": ["1.0", "1.0", "", "", ""],
     }
+    pd.DataFrame(table).to_csv(tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz", index=False)
+    _, rows, notes = layouts.read(tmp_path, positive="Consolidation")
+    # The uncertain one is left out.
+    assert rows.file.tolist() == films[:4] and rows.label.tolist() == [0, 0, 0, 1]
     assert rows.person.tolist() == ["10000032", "10000032", "10000032", "10000764"]
     assert any("folders in 'study_id'" in note for note in notes)
     assert "1 lines of the table name what is not here, or is here twice: 59999999" in notes
@@ -384,23 +377,19 @@ def open_i(tmp_path):
     the report of each examination says; a column of prose has the name of one of labels."""
     files = [f"{uid}_IM-{uid:04d}-{view}001.dcm.png" for uid in (1, 2, 3, 10) for view in (1, 2)]
     put(tmp_path, *(f"images/images_normalized/{file}" for file in files))
-    pd.DataFrame(
-        {
-            "uid": [int(file.split("_")[0]) for file in files],
-            "filename": files,
-            "projection": ["Frontal", "Lateral"] * 4,
-        }
-    ).to_csv(tmp_path / "indiana_projections.csv", index=False)
-    pd.DataFrame(
-        {
-            "uid": [1, 2, 3, 10, 11],
-            "MeSH": ["normal", "Cardiomegaly/borderline;Pulmonary Artery/enlarged", "normal",
-                     "Cardiomegaly/mild", "normal"],
-            "Problems": ["normal", "Cardiomegaly;Pulmonary Artery", "normal", "Cardiomegaly",
-                         "normal"],
-            "findings": ["The size of heart and mediastinum is within normal limits."] * 5,
-        }
-    ).to_csv(tmp_path / "indiana_reports.csv", index=False)  # fmt: skip
+    projections = {
+        "uid": [int(file.split("_")[0]) for file in files],
+        "filename": files,
+        "projection": ["Frontal", "Lateral"] * 4,
+    }
+    reports = {
+        "uid": [1, 2, 3, 10, 11],
+        "MeSH": ["normal", "Cardiomegaly/borderline;Pulmonary Artery/enlarged", "normal",
+                 "Cardiomegaly/mild", "normal"],
+        "Problems": ["normal", "Cardiomegaly;Pulmonary Artery", "normal", "Cardiomegaly", "normal"],
+        "findings": ["The size of heart and mediastinum is within normal limits."] * 5,
+    }  # fmt: skip
+    tables(tmp_path, indiana_projections=projections, indiana_reports=reports)
     return tmp_path
 
 
@@ -412,11 +401,6 @@ def test_files_in_one_table_and_labels_in_another(open_i, named):
     assert rows.label.tolist() == [1, 1, 0, 0, 1, 1, 0, 0]
     assert rows.projection.tolist() == ["Frontal", "Lateral"] * 4
     assert any("joined by 'uid': files in 'filename', labels in 'Problems'" in n for n in notes)
-
-
-def tables(folder, **those):
-    for name, columns in those.items():
-        pd.DataFrame(columns).to_csv(folder / f"{name}.csv", index=False)
 
 
 @pytest.fixture
@@ -439,12 +423,8 @@ def test_people_are_those_of_the_folders_not_examinations(exams):
 
 
 def test_a_code_that_many_films_share_is_no_person(tmp_path):
-    put(tmp_path, *(f"films/f{i}.png" for i in range(20)))
-    tables(
-        tmp_path,
-        films={"image": [f"f{i}.png" for i in range(20)], "code": ["a", "b"] * 10},
-        codes={"code": ["a", "b"], "diagnosis": ["ill", "well"]},
-    )
+    films = {"image": numbered(tmp_path / "films", 20), "code": ["a", "b"] * 10}
+    tables(tmp_path, films=films, codes={"code": ["a", "b"], "diagnosis": ["ill", "well"]})
     _, rows, _ = layouts.read(tmp_path, positive="ill")
     odd = rows.file.str.extract(r"(\d+)")[0].astype(int) % 2
     assert rows.label.tolist() == (1 - odd).tolist() and set(rows.person) == {""}
@@ -528,16 +508,15 @@ def test_a_column_that_is_missing_is_named(open_i):
 
 
 def test_a_table_of_splits(tmp_path):
-    put(tmp_path, *(f"films/{i}.png" for i in range(6)))
+    numbered(tmp_path / "films", 6)
+    films = {"image": range(6), "finding": ["ill", "well"] * 3}
     splits = ["train", "Train", "validate", "test", "test", "train"]
-    pd.DataFrame(
-        {"image": range(6), "finding": ["ill", "well"] * 3, "split": splits}
-    ).to_csv(tmp_path / "table.csv", index=False)  # fmt: skip
+    tables(tmp_path, table=films | {"split": splits})
     _, rows, _ = layouts.read(tmp_path, positive="ill")
     assert rows.split.tolist() == ["train", "train", "val", "test", "test", "train"]
     for strange in ("excluded", ""):
         splits[4] = strange
-        tables(tmp_path, table={"image": range(6), "finding": ["ill", "well"] * 3, "split": splits})
+        tables(tmp_path, table=films | {"split": splits})
         with pytest.raises(DatasetError, match=rf"line of 'split', found '{strange}' \(1\)"):
             layouts.read(tmp_path, positive="ill")
     twice = {"image": [0, 0, 1, 2], "finding": ["ill", "ill", "well", "ill"]}
@@ -545,17 +524,15 @@ def test_a_table_of_splits(tmp_path):
     with pytest.raises(DatasetError, match="films/0.png in more than one split"):
         layouts.read(tmp_path, positive="ill")
     # What is no split stays a column of the table.
-    pd.DataFrame(
-        {"image": range(6), "finding": ["ill", "well"] * 3, "set": list("abcabc")}
-    ).to_csv(tmp_path / "table.csv", index=False)  # fmt: skip
+    tables(tmp_path, table=films | {"set": list("abcabc")})
     _, rows, _ = layouts.read(tmp_path, positive="ill")
     assert set(rows.split) == {""} and rows["set"].tolist() == list("abcabc")
 
 
 def test_a_table_of_people(tmp_path):
     put(tmp_path, "films/anna/1.png", "films/anna/2.png", "films/berta/1.png", "films/cleo/1.png")
-    table = pd.DataFrame({"who": ["Anna", "Berta", "Cleo"], "diagnosis": ["ill", "well", "ill"]})
-    table.to_csv(tmp_path / "people.csv", index=False)
+    table = {"who": ["Anna", "Berta", "Cleo"], "diagnosis": ["ill", "well", "ill"]}
+    tables(tmp_path, people=table)
     _, rows, _ = layouts.read(tmp_path, positive="ill", columns={"person": "who"})
     assert dict(zip(rows.file, rows["class"], strict=True)) == {
         "films/anna/1.png": "ill", "films/anna/2.png": "ill", "films/berta/1.png": "well",
@@ -598,7 +575,7 @@ def test_a_table_of_ones_own(tmp_path):
 
 
 def test_columns_of_the_manifests_own_names(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    numbered(tmp_path, 4)
     (tmp_path / "t.csv").write_text(
         "file,Finding Labels,labels,who,person,patient,doubt,bits,AP/PA,ap_pa\n"
         "0.png,ill,x,Ann,1,2,why,7,AP,1\n1.png,normal,x,Bob,1,2,why,7,PA,2\n"
@@ -668,35 +645,23 @@ def test_a_header_is_told_from_a_films_line(tmp_path, header, number, named):
 
 
 @pytest.mark.parametrize(
-    "content",
+    "encoding, content",
     [
-        "\ufeffimage,label\n{0}.png,ill\n{1}.png,normal\n".encode(),
-        "image,label\n{0}.png,ill\n{1}.png,normal\n".encode("utf-16"),
-        "image;label;Größe, cm\n{0}.png;ill;1,5\n{1}.png;normal;1,7\n".encode("cp1252"),
-        b"image|label\n{0}.png|ill\n{1}.png|normal\n",
-        b"\n# made by hand\n\nno, image, label\n1, {0}, ill\n0, {1}, normal\n",
-        b"image,label\r\nC:\\old\\{0}.dcm,ill\r\nC:\\old\\{1}.dcm,normal\r\n",
-        b"image,label\n{0}.png,ill\n{1}.png,normal\n2.png,NaN\n3.png,N/A\n4.png,?\n",
+        ("utf-8-sig", "image,label\n{0}.png,ill\n{1}.png,normal\n"),
+        ("utf-16", "image,label\n{0}.png,ill\n{1}.png,normal\n"),
+        ("cp1252", "image;label;Größe, cm\n{0}.png;ill;1,5\n{1}.png;normal;1,7\n"),
+        ("utf-8", "image|label\n{0}.png|ill\n{1}.png|normal\n"),
+        ("utf-8", "\n# made by hand\n\nno, image, label\n1, {0}, ill\n0, {1}, normal\n"),
+        ("utf-8", "image,label\r\nC:\\old\\{0}.dcm,ill\r\nC:\\old\\{1}.dcm,normal\r\n"),
+        ("utf-8", "image,label\n{0}.png,ill\n{1}.png,normal\n2.png,NaN\n3.png,N/A\n4.png,?\n"),
     ],
     ids=["BOM", "UTF-16", "semicolons", "bars", "blanks", "another format", "missing"],
 )
-def test_tables_as_programs_write_them(tmp_path, content):
-    names = ["a\u0308b", "film 2"]  # an a with its dots beside it, as one system keeps it
-    put(tmp_path / "films", *(f"{name}.png" for name in names), "2.png", "3.png", "4.png")
-    for number, name in zip((b"0", b"1"), ("\xe4b", names[1]), strict=True):
-        encoding = (
-            "utf-16-le"
-            if content[:2] == b"\xff\xfe"
-            else "cp1252"
-            if b"\xf6" in content
-            else "utf-8"
-        )
-        digit = b"{" + number + b"}"
-        digit = digit if encoding != "utf-16-le" else digit.decode().encode("utf-16-le")
-        content = content.replace(digit, name.encode(encoding))
-    (tmp_path / "T.CSV").write_bytes(content)
+def test_tables_as_programs_write_them(tmp_path, encoding, content):
+    # An a with its dots beside it, as one system keeps it.
+    put(tmp_path / "images", "a\u0308b.png", "film 2.png", "2.png", "3.png", "4.png")
+    (tmp_path / "T.CSV").write_bytes(content.format("\xe4b", "film 2").encode(encoding))
     (tmp_path / "empty.csv").write_bytes(b"\n")
-    (tmp_path / "films").rename(tmp_path / "images")
     _, rows, _ = layouts.read(tmp_path, positive="ill")
     assert dict(zip(rows.file, rows["class"], strict=True)) == {
         "images/a\u0308b.png": "ill", "images/film 2.png": "normal"
@@ -704,7 +669,7 @@ def test_tables_as_programs_write_them(tmp_path, content):
 
 
 def test_numbers_of_lines_are_no_films(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(8)))
+    numbered(tmp_path, 8)
     order = [3, 1, 0, 2, 7, 6, 5, 4]
     lines = [f"{i},{k}.png,{'ill' if k % 2 else 'normal'}" for i, k in enumerate(order)]
     (tmp_path / "t.csv").write_text("no,image,label\n" + "\n".join(lines[:6]))
@@ -733,7 +698,7 @@ def test_a_form_and_a_second_opinion_are_no_labels(tmp_path):
 
 
 def test_tables_that_go_on_in_another(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(12)))
+    numbered(tmp_path, 12)
     for name, header, films in (("a", "image,label,patient,set", range(6)),
                                 ("b", "patient,image,set,label", range(6, 9)),
                                 ("c", "image,label", range(9, 12))):  # fmt: skip
@@ -755,19 +720,7 @@ def test_a_film_of_the_same_name_is_another(tmp_path):
     (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(lines))
     _, rows, notes = layouts.read(tmp_path)
     assert rows.label.tolist() == [1, 0, 1, 0]  # study2 of the others is not patient5's
-    assert any(
-        "8 lines of the table name what is not here, or is here twice" in note for note in notes
-    )
-
-
-def test_splits_in_a_column_of_any_name(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(4)))
-    lines = [
-        f"{k}.png,{'ill' if k % 2 else 'normal'},{'Train' if k < 2 else 'TEST'}" for k in range(4)
-    ]
-    (tmp_path / "t.csv").write_text("image,label,Dataset_type\n" + "\n".join(lines))
-    _, rows, _ = layouts.read(tmp_path)
-    assert rows.split.tolist() == ["train", "train", "test", "test"]
+    assert any("8 lines of the table name what is not here, or" in note for note in notes)
 
 
 def test_folders_win_over_a_table_only_where_they_tell(tmp_path):
@@ -864,7 +817,7 @@ def test_two_opinions_of_studies(tmp_path):
     "header", ["Patient No", "patient_number", "participant_id", "PersonID", "Case-ID", "pt_id"]
 )
 def test_headers_of_people_and_numbers_as_a_spreadsheet_writes_them(tmp_path, header):
-    put(tmp_path, *(f"{k}.png" for k in range(8)))
+    numbered(tmp_path, 8)
     lines = [f"{k},0;{k % 2},0;{k // 2},0;{k},5;control" for k in range(8)]
     text = "\n".join([f"image;target;{header};age;case", *lines, ";;;;", ";;;;"])
     (tmp_path / "t.csv").write_text(text)
@@ -902,8 +855,7 @@ def test_what_two_tables_name_is_not_left_out(tmp_path):
 
 
 def test_an_uncertain_finding_is_no_class(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(8)))
-    columns = {"image": [f"{k}.png" for k in range(8)], "Edema": ["1", "0", "-1", ""] * 2}
+    columns = {"image": numbered(tmp_path, 8), "Edema": ["1", "0", "-1", ""] * 2}
     tables(tmp_path, t=columns)
     _, rows, notes = layouts.read(tmp_path)  # one finding, which is there or not
     assert classes(rows) == {"other": 4, "Edema": 2} and any("2 images" in n for n in notes)
@@ -921,15 +873,13 @@ def test_an_uncertain_finding_is_no_class(tmp_path):
 
 @pytest.mark.parametrize("ill, well", [("TRUE", "FALSE"), ("Y", "N"), ("Yes", "No"), ("1", "0")])
 def test_words_for_yes_and_no(tmp_path, ill, well):
-    put(tmp_path, *(f"{k}.png" for k in range(4)))
-    tables(tmp_path, t={"image": [f"{k}.png" for k in range(4)], "label": [ill, well] * 2})
+    tables(tmp_path, t={"image": numbered(tmp_path, 4), "label": [ill, well] * 2})
     assert layouts.read(tmp_path)[1].label.tolist() == [1, 0, 1, 0]
 
 
 def test_names_that_differ_in_capitals_are_named_and_no_others(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(60)))
     names = [f"finding {k}" for k in range(58)] + ["Mass", "mass"]
-    tables(tmp_path, t={"image": [f"{k}.png" for k in range(60)], "label": names})
+    tables(tmp_path, t={"image": numbered(tmp_path, 60), "label": names})
     with pytest.raises(DatasetError, match="nobody confuses, found 'Mass', 'mass'; rename"):
         layouts.read(tmp_path, positive="finding 1")
 
@@ -975,8 +925,7 @@ def test_people_where_names_have_the_labels(tmp_path):
 
 
 def test_one_film_under_two_names_of_classes(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(6)))
-    films = [f"{k}.png" for k in range(6)]
+    films = numbered(tmp_path, 6)
     said = {"image": [*films, "0.png"], "label": ["ill", "normal"] * 3 + ["normal"]}
     tables(tmp_path, t=said)
     for positive in (None, "ill"):
@@ -989,9 +938,8 @@ def test_one_film_under_two_names_of_classes(tmp_path):
 
 def test_where_nothing_is_said_is_not_no_finding(tmp_path):
     """CheXpert: neither 1 for the finding nor for "No Finding"."""
-    put(tmp_path, *(f"{k}.png" for k in range(6)))
     finding = {"Edema": ["1", "0", ""] * 2, "No Finding": ["", "", "1"] * 2}
-    tables(tmp_path, t={"image": [f"{k}.png" for k in range(6)], **finding})
+    tables(tmp_path, t={"image": numbered(tmp_path, 6), **finding})
     assert classes(layouts.read(tmp_path, positive="Edema")[1]) == {"Edema": 2, "other": 4}
     _, rows, _ = layouts.read(tmp_path, positive="Edema", negative="No Finding")
     assert classes(rows) == {"Edema": 2, "No Finding": 2}
@@ -1042,17 +990,19 @@ def test_sites_above_more_than_two_classes(tmp_path):
         layouts.read(tmp_path)
 
 
-@pytest.mark.parametrize("words", [("Training set", "Test set"), ("train_data", "TESTSET ")])
-@pytest.mark.parametrize("header", ["Split", "use"])
-def test_splits_in_more_than_a_word(tmp_path, words, header):
-    put(tmp_path, *(f"{k}.png" for k in range(4)))
+@pytest.mark.parametrize(
+    "words", [("Training set", "Test set"), ("train_data", "TESTSET "), ("Train", "TEST")]
+)
+@pytest.mark.parametrize("header", ["Split", "use", "Dataset_type"])
+def test_splits_in_other_words_and_under_any_name(tmp_path, words, header):
+    numbered(tmp_path, 4)
     columns = {"image": [f"{k}.webp" for k in range(4)], "label": [1, 0] * 2}
     tables(tmp_path, t=columns | {header: [words[0]] * 2 + [words[1]] * 2})
     assert layouts.read(tmp_path)[1].split.tolist() == ["train", "train", "test", "test"]
 
 
 def test_what_is_wrong_with_the_only_table_is_said(tmp_path):
-    put(tmp_path, *(f"{k}.png" for k in range(4)))
+    numbered(tmp_path, 4)
     (tmp_path / "t.csv").write_text("image,label\n0.png,ill\n1.png,a,b\n")
     for columns in ({}, {"file": "image", "label": "label"}):
         with pytest.raises(DatasetError, match="t.csv: expected a CSV table .*line 3.*save it"):
@@ -1093,13 +1043,11 @@ def test_medmnist(tmp_path):
     assert rows.groupby("split").size().to_dict() == {"test": 6, "train": 20, "val": 6}
     pixels = np.asarray(Image.open(folder / "train/000003.png"))
     np.testing.assert_array_equal(pixels, arrays["train_images"][3])
-    several = arrays | {f"{s}_labels": rng.integers(0, 2, (len(arrays[f"{s}_labels"]), 14))
-                        for s in ("train", "val", "test")}  # fmt: skip
-    np.savez(tmp_path / "chestmnist.npz", **several)
+    several = {f"{s}_labels": rng.integers(0, 2, (len(arrays[f"{s}_labels"]), 14))
+               for s in ("train", "val", "test")}  # fmt: skip
+    np.savez(tmp_path / "chestmnist.npz", **arrays | several)
     _, rows, _ = layouts.read(tmp_path / "chestmnist.npz", positive="3")
-    assert rows.label.sum() == sum(
-        several[f"{s}_labels"][:, 3].sum() for s in ("train", "val", "test")
-    )
+    assert rows.label.sum() == sum(labels[:, 3].sum() for labels in several.values())
     for x in (arrays["train_images"] / 255, arrays["train_images"][:5]):
         np.savez(tmp_path / "wrong.npz", train_images=x, train_labels=arrays["train_labels"])
         with pytest.raises(DatasetError, match="train_images: expected uint8"):
@@ -1109,9 +1057,7 @@ def test_medmnist(tmp_path):
     with pytest.raises(DatasetError, match="expected an .npz file"):
         layouts.read(tmp_path / "no.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(
-        DatasetError, match="expected train_images, train_labels and so on, found a"
-    ):
+    with pytest.raises(DatasetError, match="train_images, train_labels and so on, found a"):
         layouts.read(tmp_path / "other.npz")
 
 
@@ -1151,9 +1097,8 @@ def test_arrays_of_several_findings_and_other_names(tmp_path):
     np.savez(tmp_path / "set.npz", **arrays)
     _, rows, notes = layouts.read(tmp_path / "set.npz", positive="0")
     assert rows.label.sum() == 4 and len(rows) == 10  # -1 is neither
-    assert set(rows.split) == {"train", "val"} and any(
-        "images nor labels: ages" in n for n in notes
-    )
+    assert set(rows.split) == {"train", "val"}
+    assert any("images nor labels: ages" in note for note in notes)
     wrong = {"y_train": findings + 3}, {"y_train": np.array(1)}, {"y_train": np.array([None] * 6)}
     for k, change in enumerate(wrong):
         np.savez(tmp_path / f"{k}.npz", x_train=x, **change)

@@ -64,8 +64,8 @@ def visible(folder):
 
 
 def nearest(beside, *ends):
-    """Of the files beside films those with such ends, as near to the folder itself as any is, for
-    an archive may have a folder of its own; but none of very many, such as one a film."""
+    """Of the files beside films those with such ends that lie highest, for an archive may have a
+    folder of its own; but none of very many, such as one a film."""
     found = [file for file in beside if file.name.lower().endswith(ends)]
     depth = min((len(file.parts) for file in found), default=0)
     found = [file for file in found if len(file.parts) == depth]
@@ -73,8 +73,7 @@ def nearest(beside, *ends):
 
 
 def lists_of_splits(beside):
-    """Likewise texts and tables by the name of a split, such as train_val_list.txt, from path to
-    split."""
+    """From path to split: texts and tables named after one, such as train_val_list.txt."""
     splits = {file: _split_in(file.stem) for file in beside}
     return {file: splits[file] for file in nearest(filter(splits.get, beside), ".txt", *TABLES)}
 
@@ -211,6 +210,7 @@ def splits_and_folders(films):
     for file in films.files:
         for level, name in enumerate(file.parts[:-1]):
             folders[file.parts[:level]].add(name)
+    # From (level, name) to what a name says of which that is not plain by itself.
     odd = _beside_splits(films.files) | _splits_of_each(folders)
     for file in films.files:
         said = [odd.get((level, name)) or _split_and_rest(name)
@@ -222,9 +222,8 @@ def splits_and_folders(films):
 
 
 def _is_again_in(folder, place, folders):
-    """Whether a folder in one of the same name only holds what was unpacked there; else it may be a
-    class, as in COVID/COVID and COVID/normal."""
-    beside = folders[place[:-1]]
+    """Whether a folder in one of the same name only holds what was unpacked there."""
+    beside = folders[place[:-1]]  # or it may be a class, as in COVID/COVID and COVID/normal
     same = place[-1] == (folder.name, *place)[-2]
     return same and (len(beside) == 1 or bool(beside & folders.get(place, set())))
 
@@ -235,16 +234,14 @@ def _split_in(name):
 
 
 def _split_and_rest(name):
-    """What a folder's name says if all its words are of splits or general: a split, or "", and "";
-    else "" and the name."""
+    """The split that a folder's name says, and the name unless all its words are general; or ""."""
     words = re.findall("[a-z]+", re.sub("x[-_ ]ray", "xray", name.lower()))
     general = words and all(word in GENERIC or word in SPLITS for word in words)
     return (_split_in(name), "") if general else ("", name)
 
 
 def _beside_splits(files):
-    """Folders beside those of splits that divide into the same, from (level, name) to what they
-    say, as :func:`_split_and_rest`. Such as external_test beside train and val."""
+    """Folders that divide as those of splits beside them, such as external_test beside train."""
     found = {}
     for level in range(max((len(file.parts) - 1 for file in files), default=0)):
         below = defaultdict(set)
@@ -259,7 +256,7 @@ def _beside_splits(files):
 
 
 def _splits_of_each(folders):
-    """Likewise folders whose names differ but in the split, such as hand_train and hand_test."""
+    """Folders whose names differ but in the split, such as hand_train and hand_test."""
     found = defaultdict(dict)
     for place, names in folders.items():
         for name in names:
@@ -278,8 +275,8 @@ def _splits_of_each(folders):
 
 
 def _level_of_classes(parts, named):
-    """Which level of folders are classes: 0, unless they are below people or, of all, say so, or
-    one of them is named."""
+    """Which level of folders are classes: 0, unless another has a named or a negative one, or 0 are
+    people."""
     depth = min(map(len, parts), default=0)
     levels = [{each[level] for each in parts} for level in range(depth)]
     for most in (2, 20):  # of more than two, 0 may be a number among others

@@ -22,12 +22,11 @@ from xraylib.data.manifest import DatasetError
 def naming_files(films, tables):
     """The tables without those whose numbers only look like names of files: 7 is no 7.png where
     another table says 7.png."""
-    found = {name: films.column_in(table) for name, table in tables.items()}
-    numbers = {
-        name: are_numbers(tables[name][column][files.notna()])
-        for name, (column, files) in found.items()
-        if files.notna().any()
-    }
+    numbers = {}
+    for name, table in tables.items():
+        column, files = films.column_in(table)
+        if files.notna().any():
+            numbers[name] = are_numbers(table[column][files.notna()])
     return {n: t for n, t in tables.items() if not numbers.get(n) or all(numbers.values())}
 
 
@@ -57,8 +56,7 @@ def rows_of_joined(films, named, others, columns):
 
 
 def _join(films, one, other):
-    """The column that says what belongs together, and the lines of one table that name files with
-    what the other says of them; both tables as (name, DataFrame); or (None, None)."""
+    """The column by which two tables, (name, DataFrame), go together, and both as one; or Nones."""
     (name, table), (other, more) = one, other
     file, found = films.column_in(table)
     table = table[found.notna()]
@@ -70,11 +68,11 @@ def _join(films, one, other):
         line = _lines(table[key], more[key])
         if line is None:
             continue
-        mine, theirs = table[line >= 0], more.iloc[line[line >= 0]]
+        mine = table[line >= 0].reset_index(drop=True)
+        theirs = more.iloc[line[line >= 0]].reset_index(drop=True)
         against[key] = [c for c in common if _differ(mine[c], theirs[c])]
         if not against[key]:
-            said = theirs[[c for c in more if c not in table]].reset_index(drop=True)
-            return key, mine.reset_index(drop=True).join(said)
+            return key, mine.join(theirs[[c for c in more if c not in table]])
     for key, differing in against.items():
         raise DatasetError(
             f"{films.folder}: lines of {name} and {other} with the same {key!r} differ in "
@@ -108,8 +106,7 @@ def with_people(films, rows, tables):
 
 
 def with_splits(films, rows, tables):
-    """The rows with the splits that a table of its own, or lists, have of all these files, if they
-    have none; notes."""
+    """Likewise with the splits that a table, or lists, have of all these files."""
     if (rows.split != "").any():
         return rows, []
     for name, table, file in _naming_all(films, rows, tables):
@@ -142,20 +139,19 @@ def _split_by_lists(films, rows):
 
 
 def _lines(numbers, of):
-    """For each of some numbers the position of its line in another table, or -1; None where that
-    table has a number twice, or lacks many of them, or both only count their lines."""
+    """For each number the position of its line in another table, or -1; None where it has no one
+    line, or many have none, or both tables only count their lines."""
     numbers, of = numbers.str.strip(), of.str.strip()
-    known = of[of != ""]
     counted = [[str(i + first) for i in range(len(of))] for first in (0, 1)]
-    if not known.is_unique or of.tolist() in counted and numbers.is_unique:
+    if not of[of != ""].is_unique or of.tolist() in counted and numbers.is_unique:
         return None
-    position = dict(zip(of, range(len(of)), strict=True)) | {"": -1}
+    position = {number: i for i, number in enumerate(of)} | {"": -1}
     line = np.array([position.get(number, -1) for number in numbers])
     return line if (line >= 0).sum() >= 0.8 * max(1, (numbers != "").sum()) else None
 
 
 def _differ(mine, theirs):
     """Whether two columns say different things of more than a few lines."""
-    mine, theirs = mine.str.strip().to_numpy(), theirs.str.strip().to_numpy()
+    mine, theirs = mine.str.strip(), theirs.str.strip()
     both = (mine != "") & (theirs != "")
     return bool(both.any()) and np.mean(mine[both] != theirs[both]) > 0.1

@@ -20,34 +20,32 @@ from xraylib.data.manifest import DatasetError
 def arrays_in(path):
     """Folder, rows and notes of an .npz file, and where the picture of each row is: from file to
     (name of the array, position, how many labels it has)."""
+    pairs = []
     try:
         arrays = np.load(path, allow_pickle=False)
         names = {name.lower(): name for name in arrays.files}  # X_train is x_train
-        rows, places, used = [], {}, set()
-        for word, split in (SPLITS | {"all": "all", "": ""}).items():
-            pairs = [(f"{word}_images", f"{word}_labels"), (f"x_{word}", f"y_{word}")]
-            for x, y in pairs if word else [("images", "labels"), ("x", "y")]:
-                if x not in names or y not in names:
-                    continue
-                used |= {names[x], names[y]}
-                labels = arrays[names[y]]
-                for i, found in enumerate(_names(path, names[y], labels)):
-                    file = f"{word or 'all'}/{i:06d}.png"
-                    places[file] = names[x], i, len(labels)
-                    rows.append((file, found, split.replace("all", "")))
-    except DatasetError:
-        raise
+        for word, split in (SPLITS | {"all": "", "": ""}).items():
+            for x, y in (f"{word}_images", f"{word}_labels"), (f"x_{word}", f"y_{word}"):
+                x, y = names.get(x.strip("_")), names.get(y.strip("_"))
+                if x and y:
+                    pairs.append((word or "all", split, x, y, arrays[y]))
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(
             f"{path}: expected an .npz file ({error}); fetch it again, or save its arrays anew, "
             "of pictures as uint8, of labels as numbers or str"
         ) from error
+    rows, places, others = [], {}, set(arrays.files)
+    for word, split, x, y, labels in pairs:
+        others -= {x, y}
+        for i, found in enumerate(_names(path, y, labels)):
+            file = f"{word}/{i:06d}.png"
+            places[file] = x, i, len(labels)
+            rows.append((file, found, split))
     if not rows:
         known = few(sorted(arrays.files), 10)
         raise DatasetError(f"{path}: expected train_images, train_labels and so on, found {known}")
     rows = pd.DataFrame(rows, columns=["file", "labels", "split"]).assign(person="")
-    notes = [f"left out, neither images nor labels: {few(sorted({*arrays.files} - used))}"]
-    notes *= {*arrays.files} != used
+    notes = [f"left out, neither images nor labels: {few(sorted(others))}"] if others else []
     return path.with_suffix(""), rows, notes, places
 
 

@@ -74,8 +74,7 @@ def read_table(films, path):
 
 
 def _is_line(table, films):
-    """Whether the first line is no header, but says something of a file or of a folder, as the
-    others do."""
+    """Whether the first line is no header, but says something of a film or folder as others do."""
     named = {name: file for name in table if (file := films.named_by(name))}
     # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
     if any(name.lower().endswith(Path(file).suffix.lower()) for name, file in named.items()):
@@ -137,12 +136,11 @@ def _go_together(table, more, films):
 
 def rows_of_tables(films, tables, columns):
     """(rows, notes) of each table that has the named columns, files and labels."""
-    read = {
-        path: _rows_of_table(films, table, columns)
-        for path, table in tables.items()
-        if set(columns.values()) <= set(table)
+    return {
+        name: read
+        for name, table in tables.items()
+        if set(columns.values()) <= set(table) and (read := _rows_of_table(films, table, columns))
     }
-    return {path: each for path, each in read.items() if each is not None}
 
 
 def _rows_of_table(films, table, columns):
@@ -212,8 +210,7 @@ def _labels_of(table, label, files, people):
 
 
 def _of_folders(table, files, candidates):
-    """The column that names most folders, such as studies, or None, and table and files a line a
-    file: of several a study's labels count, not a person's."""
+    """The column of a table with a line a folder, or None, and table and files a line a file."""
     within = defaultdict(list)
     for file in files:
         for folder in {part.lower() for part in file.parts[:-1]}:
@@ -222,7 +219,7 @@ def _of_folders(table, files, candidates):
             for key in {folder, *filter(None, ends.groups() if ends else ())}:
                 within[key].append(file.as_posix())
     cells = {name: table[name].str.strip().str.lower() for name in candidates}
-    # Each folder has one line; a class has many.
+    # Each folder has one line, a class has many; of two a study's labels count, not a person's.
     known = {name: set(each) & set(within) for name, each in cells.items() if each.is_unique}
     name = max(known, key=lambda name: len(known[name]), default=None)
     if name is None or not known[name]:
@@ -250,8 +247,8 @@ def column_of_splits(folder, table):
         values = table[name].str.strip()
         found = values.map({value: known(value) for value in values.unique()})
         if (found == "train").any():
-            if strange := Counter(values[found.isna()]):
-                what = few(f"{value!r} ({count:,})" for value, count in strange.most_common())
+            if strange := Counter(values[found.isna()]).most_common():
+                what = few(f"{value!r} ({count:,})" for value, count in strange)
                 raise DatasetError(
                     f"{folder}: expected train, val or test in each line of {name!r}, found "
                     f"{what}; take these lines out, or rename the column to deal images anew"
@@ -273,10 +270,9 @@ def _is_finding(column):
 
 
 def _names_in(column):
-    """The names in each cell: "Effusion|Mass", "['effusion', 'mass']", "Pneumonia/Viral"; and
-    "effusion, mass" where one of them stands alone in another cell."""
+    """The names in each cell: "Effusion|Mass", "['effusion', 'mass']", "Pneumonia/Viral"."""
     column = stated(column)
-    alone = set(column[~column.str.contains(",")])
+    alone = set(column[~column.str.contains(",")])  # one of "effusion, mass" stands so elsewhere
 
     def names(cell):
         if cell.startswith("["):
