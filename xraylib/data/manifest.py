@@ -28,9 +28,9 @@ class ImageSet:
 
     Attributes:
         name: the set's name.
-        manifest: path of the CSV. Of files made from a download, see
-            :func:`xraylib.data.download.convert`, it has url, original_filename and original_sha256
-            of that too, width and height of the file in pixels.
+        manifest: path of the CSV. Of files made from a download, as
+            :func:`xraylib.data.download.convert` does, it has url, original_filename and
+            original_sha256 of that too, width and height of the file in pixels.
         url: where url/file can be downloaded, unless the manifest has a url for each file; None:
             the files lie beside the manifest, and nowhere else.
         class_names: of label 0 and of label 1.
@@ -87,9 +87,9 @@ class ImageSet:
         table["label"] = numbers
         sides = table[table.split != ""].groupby("group").split.unique()
         if len(both := sides[sides.map(len) > 1]) and not self.crossing:
+            group, parts = next(both.items())
             raise wrong(
-                f"each person in one part of split, found group {both.index[0]} in "
-                f"{' and '.join(both.iloc[0])}"
+                f"each person in one part of split, found group {group} in {' and '.join(parts)}"
             )
         if not pd.api.types.is_integer_dtype(table.group):  # names will do
             table["group"] = pd.factorize(table.group)[0]
@@ -104,11 +104,7 @@ IMAGE_SETS = {
         "ef91d266630768a5f6f2461c78abd6272fa53bd3/data",
     ),
     "covid": ImageSet(
-        "covid",
-        DATA / "covid.csv",
-        "",
-        class_names=("other", "covid"),
-        folder="covid-chestxray",
+        "covid", DATA / "covid.csv", "", class_names=("other", "covid"), folder="covid-chestxray"
     ),
 }
 
@@ -134,27 +130,25 @@ def find(name, *, crossing=False):
             )
         return IMAGE_SETS[name]
     path = Path(name).expanduser().resolve()
+    make = anew(path.parent)
     if not path.is_file():
-        raise DatasetError(
-            f"{path}: expected a manifest, found no file; make it: {anew(path.parent)}"
-        )
+        raise DatasetError(f"{path}: expected a manifest, found no file; make it: {make}")
     image_set = ImageSet(path.parent.name, path, None, crossing=crossing)
     table = image_set.table()
 
     def wrong(expected):
-        remedy = f"correct it, or make it anew: {anew(path.parent)} --force"
-        return DatasetError(f"{path}: expected {expected}; {remedy}")
+        return DatasetError(
+            f"{path}: expected {expected}; correct it, or make it anew: {make} --force"
+        )
 
     names = table.groupby("label")["class"].unique() if "class" in table else []
     if [len(name) for name in names] != [1, 1]:
         raise wrong("a column class with one name for label 0 and one for label 1")
-    splits = set(table.split)
+    splits = sorted(set(table.split))
     both = table.label.groupby(table.split == "train").nunique()
-    if not splits <= {"train", "val", "test"} or both.tolist() != [2, 2]:
-        raise wrong(
-            "the split train and val or test, each with images of both classes, found "
-            f"{', '.join(sorted(splits))}"
-        )
+    if not {"train", "val", "test"}.issuperset(splits) or both.tolist() != [2, 2]:
+        found = f"each with images of both classes, found {', '.join(splits)}"
+        raise wrong(f"the split train and val or test, {found}")
     return replace(image_set, class_names=tuple(name[0] for name in names))
 
 

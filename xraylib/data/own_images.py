@@ -153,23 +153,21 @@ def _people(folder, table, sure):
 
 
 def _check_enough(folder, table):
-    groups = table.groupby("class").group
-    images_of, people_of = groups.size(), groups.nunique()
-    found = ", ".join(f"{images_of[c]} of {people_of[c]} people in {c}" for c in images_of.index)
-    too_few = images_of.min() < IMAGES_A_CLASS or people_of.min() < PEOPLE_A_CLASS
-    if too_few or len(table) < IMAGES:
+    of = table.groupby("class").group.agg(images="size", people="nunique")
+    if (of < [IMAGES_A_CLASS, PEOPLE_A_CLASS]).any(axis=None) or len(table) < IMAGES:
+        found = ", ".join(f"{n} of {who} people in {name}" for name, n, who in of.itertuples())
         raise DatasetError(
             f"{folder}: expected {IMAGES} images or more, {IMAGES_A_CLASS} or more of "
             f"{PEOPLE_A_CLASS} people or more in each class, found {found}; the chapters deal the "
             "people into five parts and train on four: add images"
         )
     group, most = next(table.group.value_counts().items())
-    if most > images_of.min() / 2:
+    if most > of.images.min() / 2:
         whose = table.file[table.group == group].iloc[0]
         raise DatasetError(
             f"{folder}: expected no person with more than half as many images as the smaller class "
-            f"has ({images_of.min()}), but the person of {whose} has {most}; such a person "
-            "would decide every score alone: leave some of these images out"
+            f"has ({of.images.min()}), but the person of {whose} has {most}; such a person would "
+            "decide every score alone: leave some of these images out"
         )
 
 

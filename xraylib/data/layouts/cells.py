@@ -21,17 +21,13 @@ def stated(column):
 
 
 def read_csv(path):
-    """A table as a DataFrame of str; whole numbers are written without ".0".
-
-    Raises:
-        OSError, ValueError, csv.Error: it cannot be read, or is no table.
-    """
+    """A table as a DataFrame of str; or OSError, ValueError, csv.Error."""
     data = path.read_bytes()
     data = gzip.decompress(data) if path.name.lower().endswith(".gz") else data
     # Spreadsheets write lines of nothing but delimiters, too.
     lines = [line for line in _decoded(data).splitlines(keepends=True) if line.strip(" ,;|\t\r\n")]
     lines = lines[re.match("[\"']?sep=", lines[0]) is not None :] if lines else lines  # Excel's
-    sign, title = _delimiter(lines[:20])
+    sign, title = _delimiter(lines[:20])  # or a comment
     table = pd.read_csv(
         io.StringIO("".join(lines[title:])), dtype=str, keep_default_na=False, sep=sign,
         skipinitialspace=True,
@@ -54,8 +50,7 @@ def _decoded(data):
 
 
 def _delimiter(lines):
-    """Which sign divides most lines into equally many cells, and how many lines above are a title
-    or a comment, which it does not divide."""
+    """Which sign divides most lines into equally many cells, and how many above it does not."""
     cells = {
         sign: [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
         for sign in ",;\t| "

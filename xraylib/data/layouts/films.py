@@ -14,13 +14,8 @@ FORMATS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", "
 
 @dataclass(frozen=True)
 class Films:
-    """A folder, its films and what lies beside them, such as tables.
-
-    Attributes:
-        folder: Path.
-        files: sorted list of PurePosixPath below it.
-        beside: likewise.
-    """
+    """A folder, the films below it and what lies beside them, such as tables: sorted lists of
+    PurePosixPath."""
 
     folder: Path
     files: list
@@ -43,20 +38,16 @@ class Films:
     def named_by(self, cell):
         """The film that a cell names: by its path, or as much of its end as is here; or None."""
         ends = _ends(_parts(cell))
-        # The film may be here in another format.
-        ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]
+        ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]  # in another one
         return next(filter(None, map(self._places.get, ends)), None)
 
     def named_in(self, column):
-        """The film that each cell of a column names, or None.
-
-        Folders may have other names here than in the table. But where most cells agree with the
-        paths here as far as both go, one that does not is another film, of the same name; and so is
-        one of two that lead to the same film.
-        """
+        """The film that each cell of a column names, or None."""
         found = {cell: film for cell in column.unique() if (film := self.named_by(cell))}
         if not found and column.is_unique and are_numbers(column):
             found = self._without_zeros(column)
+        # Folders may have other names here. But where most cells agree with the paths here as far
+        # as both go, one that does not is another film, and so is one of two that lead to the same.
         agree = {cell: _agree(cell, film) for cell, film in found.items()}
         if 2 * sum(agree.values()) > len(agree):
             found = {cell: film for cell, film in found.items() if agree[cell]}

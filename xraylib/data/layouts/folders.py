@@ -195,8 +195,8 @@ def rows_of_folders(films, named):
     end = 0 if level is None else level + 1
     rows["person"] = ["/".join(each[:end]) if len(each) >= end else "" for each in below]
     if level is not None:
-        people = sorted(set(rows.person) - {""})
-        notes.append(f"sub-folders are taken for people: {few(people)}")
+        people = few(sorted(set(rows.person) - {""}))
+        notes.append(f"sub-folders are taken for people: {people}")
     if level != 0 and any(below):
         rows["site"] = [each[0] if each else "" for each in below]
     if any(splits):
@@ -309,8 +309,7 @@ def _level_of_people(below):
     for level in reversed(range(len(levels))):
         if np.mean([bool(PERSON.fullmatch(folder[-1])) for folder in levels[level]]) > 0.5:
             return level, []
-    for level, here in enumerate(levels):
-        deeper = levels[level + 1] if level + 1 < len(levels) else Counter()
+    for level, (here, deeper) in enumerate(itertools.pairwise([*levels, Counter()])):
         names = {folder[-1] for folder in deeper}  # few and the same where they are views of people
         if deeper.total() > here.total() / 2 and len(deeper) >= 2 * len(here) <= 2 * len(names):
             continue
@@ -332,9 +331,8 @@ def by_pattern(folder, files, what, pattern):
     try:
         regex = re.compile(pattern)
     except re.error as error:
-        raise DatasetError(
-            f"--{what}: expected a regular expression, got {pattern} ({error})"
-        ) from error
+        expected = f"--{what}: expected a regular expression, got {pattern} ({error})"
+        raise DatasetError(expected) from error
     found = [regex.search(file) or regex.search(PurePosixPath(file).stem) for file in files]
     if not any(found):
         raise DatasetError(

@@ -31,14 +31,8 @@ def naming_files(films, tables):
 
 
 def rows_of_joined(films, named, others, columns):
-    """What :func:`rows_of_tables` gives where one table names files and another what they show.
-
-    Such as of an examination, by its number; one of the two at least is named.
-
-    Raises:
-        DatasetError: which column says what belongs together, or which table has the labels, cannot
-            be told.
-    """
+    """What rows_of_tables gives where one table names files and another what they show, such as of
+    an examination, by its number; one of the two at least is named."""
     read = {}
     for one, other in itertools.permutations((named | others | named).items(), 2):
         if not named.keys() & {one[0], other[0]}:
@@ -110,19 +104,12 @@ def with_splits(films, rows, tables):
     if (rows.split != "").any():
         return rows, []
     for name, table, file in _naming_all(films, rows, tables):
-        split = column_of_splits(films.folder, table)
-        if split is None:
-            continue
-        of = split.groupby(file).agg(set)[rows.file]
-        if (of.map(len) == 1).all():
-            note = f"splits are in {split.name!r} of the table {name}"
-            return rows.assign(split=[*itertools.chain(*of)]), [note]
-    return _split_by_lists(films, rows)
-
-
-def _split_by_lists(films, rows):
-    """The same of lists of files by the name of their split, such as train_val_list.txt."""
-    of, lists = defaultdict(set), []
+        if (split := column_of_splits(films.folder, table)) is not None:
+            of = split.groupby(file).agg(set)[rows.file]
+            if (of.map(len) == 1).all():
+                note = f"splits are in {split.name!r} of the table {name}"
+                return rows.assign(split=[*itertools.chain(*of)]), [note]
+    of, lists = defaultdict(set), []  # of files by the name of their split
     for path, split in lists_of_splits(films.beside).items():
         text = (films.folder / path).read_text("utf-8", "replace")
         files = films.named_in(pd.Series(text.splitlines(), dtype=str)).dropna()

@@ -97,9 +97,8 @@ def unpack(path, folder, files, places):
     except OSError as error:
         if isinstance(error, DatasetError):
             raise
-        raise DatasetError(
-            f"{folder}: cannot be written ({error.strerror}); check rights and space"
-        ) from error
+        remedy = "check rights and space"
+        raise DatasetError(f"{folder}: cannot be written ({error.strerror}); {remedy}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

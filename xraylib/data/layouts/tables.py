@@ -9,17 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from xraylib.data.layouts import folders
 from xraylib.data.layouts.cells import read_csv, stated
 from xraylib.data.layouts.classes import findings_of
-from xraylib.data.layouts.folders import (
-    SPLITS,
-    TABLES,
-    few,
-    lists_of_splits,
-    nearest,
-    people_of_folders,
-    splits_and_folders,
-)
+from xraylib.data.layouts.folders import few
 from xraylib.data.manifest import DatasetError
 
 # Headers as the publishers of large sets write them, plain, those that count first before others.
@@ -47,11 +40,8 @@ def _called(table, names):
 
 
 def read_table(films, path):
-    """A table as (its name, a DataFrame of str); without a header its columns are 1, 2, ...
-
-    Raises:
-        DatasetError: it cannot be read, or is no table.
-    """
+    """(name, DataFrame of str) of a table; without a header its columns are 1, 2, ...; or a
+    DatasetError."""
     try:
         table = read_csv(path)
     except (OSError, ValueError, csv.Error) as error:
@@ -79,8 +69,7 @@ def _is_line(table, films):
     # A column "image" is no film image.png: a film's line has its whole name, or a label of others.
     if any(name.lower().endswith(Path(file).suffix.lower()) for name, file in named.items()):
         return True
-    folders = {part for file in films.files for part in file.parts[:-1]}
-    named = named or folders.intersection(table)
+    named = named or {part for file in films.files for part in file.parts[:-1]}.intersection(table)
     return bool(named) and any(name in set(table[name]) for name in table if name not in named)
 
 
@@ -92,8 +81,9 @@ def read_tables(films, table=None):
         path = path.resolve() if path.is_file() else films.folder / table
         return dict([read_table(films, path)]), []
     found, poured = {}, {}
-    texts = [path for path in lists_of_splits(films.beside) if path.suffix.lower() == ".txt"]
-    for name, more in tables_at(films, [*nearest(films.beside, *TABLES), *texts]):
+    lists = [p for p in folders.lists_of_splits(films.beside) if p.suffix.lower() == ".txt"]
+    paths = folders.nearest(films.beside, *folders.TABLES) + lists
+    for name, more in tables_at(films, paths):
         alike = (n for n, table in found.items() if set(table) == set(more))
         first = next((n for n in alike if _go_together(found[n], more, films)), None)
         if first is None:
@@ -112,13 +102,9 @@ def tables_at(films, paths):
             name, table = read_table(films, films.folder / path)
         except DatasetError:
             continue
-        if path.suffix.lower() != ".txt" or _names_films(films, table):
+        text = path.suffix.lower() == ".txt"  # which is one if a column names films
+        if not text or len(table.columns) > 1 and films.column_in(table)[1].notna().mean() > 0.5:
             yield name, table
-
-
-def _names_films(films, text):
-    """Whether a text has columns, one of which names films."""
-    return len(text.columns) > 1 and films.column_in(text)[1].notna().mean() > 0.5
 
 
 def _go_together(table, more, films):
@@ -157,7 +143,7 @@ def _rows_of_table(films, table, columns):
     rows = pd.DataFrame({"file": file, "labels": labels})
     rows["split"] = "" if split is None else split
     rows["person"] = stated(table[who]) if who else ""
-    used = {name, who, *from_columns} | ({split.name} if split is not None else set())
+    used = {name, who, getattr(split, "name", None), *from_columns}
     plain = {plain_header(header): header for header in table}
     rest = {c: n for n, c in plain.items() if n and c not in used and n not in OURS}
     rows = rows.join(table[list(rest)].rename(columns=rest))[file.notna()]
@@ -172,10 +158,10 @@ def _rows_of_table(films, table, columns):
     every["labels"] = lambda sets: frozenset().union(*sets)
     rows = rows.groupby("file").agg(every).reset_index()
     if split is None:
-        by_folder = dict(zip(map(str, films.files), splits_and_folders(films)[0], strict=True))
-        rows["split"] = rows.file.map(by_folder)
+        splits, _ = folders.splits_and_folders(films)
+        rows["split"] = rows.file.map(dict(zip(map(str, films.files), splits, strict=True)))
     if not who:
-        rows["person"] = people_of_folders(rows.file)
+        rows["person"] = folders.people_of_folders(rows.file)
     people = f"in {who!r}" if who else "from folders" if rows.person.any() else "unknown"
     notes = [f"{of} in {name!r}, {what}, people {people}"]
     key = name if of == "folders" else columns.get("together")
@@ -239,7 +225,7 @@ def column_of_splits(folder, table):
     named = _called(table, SPLIT)
 
     def known(cell):  # "Training set" and "test_data", too
-        return SPLITS.get(re.sub(r"[\W_]*(set|data)?\s*$", "", cell.strip().lower()))
+        return folders.SPLITS.get(re.sub(r"[\W_]*(set|data)?\s*$", "", cell.strip().lower()))
 
     # Under whatever name, a column of nothing but such words.
     others = [c for c in table if c not in named and all(map(known, table[c].unique()))]
@@ -264,9 +250,8 @@ def _is_prose(column):
 
 
 def _is_finding(column):
-    values = set(stated(column))
-    signs = {"", "0", "1", "-1", "0.0", "1.0", "-1.0"}
-    return values <= signs and bool(values & {"1", "1.0"})
+    values = {value.removesuffix(".0") for value in stated(column).unique()}
+    return "1" in values <= {"", "0", "1", "-1"}
 
 
 def _names_in(column):
