@@ -362,13 +362,10 @@ def test_splits_in_a_table_of_their_own(tmp_path, flat):
 
 def test_splits_of_people_are_not_those_of_files_of_the_same_numbers(tmp_path):
     put(tmp_path, *(f"{k}.png" for k in range(1, 9)))
-    ids, lines = range(1, 9), "\n".join
-    labels = lines(f"{k}.png,{'ill' if k % 2 else 'well'},{9 - k}" for k in ids)
-    (tmp_path / "labels.csv").write_text(f"file,label,patient\n{labels}")
-    people = lines(f"{k},{'train' if k < 5 else 'test'}" for k in ids)
-    (tmp_path / "people.csv").write_text(f"patient,split\n{people}")
-    rows = layouts.read(tmp_path, positive="ill")[1]
-    assert (rows.split == "").all()
+    ids = range(1, 9)
+    labels = {"file": [f"{k}.png" for k in ids], "label": ["ill", "well"] * 4, "patient": ids[::-1]}
+    tables(tmp_path, labels=labels, people={"patient": ids, "split": ["train"] * 4 + ["test"] * 4})
+    assert (layouts.read(tmp_path, positive="ill")[1].split == "").all()
 
 
 @pytest.fixture
@@ -684,14 +681,13 @@ def test_numbers_of_lines_are_no_films(tmp_path):
 
 def test_a_form_and_a_second_opinion_are_no_labels(tmp_path):
     put(tmp_path, *(f"train/{k}.png" for k in range(6)), *(f"test/{k}.png" for k in range(6, 20)))
-    lines = [f"{k},{k % 2}" for k in range(6)]
-    (tmp_path / "labels.csv").write_text("id,target\n" + "\n".join(lines))
-    (tmp_path / "sample.csv").write_text("id,target\n" + "\n".join(f"{k},0" for k in range(6, 20)))
+    tables(tmp_path, labels={"id": range(6), "target": [0, 1] * 3})
+    tables(tmp_path, sample={"id": range(6, 20), "target": 0})
     _, rows, notes = layouts.read(tmp_path)
     assert classes(rows) == {"0": 3, "1": 3} and set(rows.split) == {"train"}
     assert any("labels.csv" in note for note in notes)
-    for header in ("id,target", "file,label"):
-        (tmp_path / "sample.csv").write_text(f"{header}\n" + "\n".join([*lines[1:], "0,1"]))
+    for file, label in (("id", "target"), ("file", "label")):
+        tables(tmp_path, sample={file: [1, 2, 3, 4, 5, 0], label: [1, 0, 1, 0, 1, 1]})
         with pytest.raises(DatasetError, match="different things of 1 images, such as train/0.png"):
             layouts.read(tmp_path)
         assert len(layouts.read(tmp_path, table="labels.csv")[1]) == 6
@@ -699,13 +695,10 @@ def test_a_form_and_a_second_opinion_are_no_labels(tmp_path):
 
 def test_tables_that_go_on_in_another(tmp_path):
     numbered(tmp_path, 12)
-    for name, header, films in (("a", "image,label,patient,set", range(6)),
-                                ("b", "patient,image,set,label", range(6, 9)),
-                                ("c", "image,label", range(9, 12))):  # fmt: skip
-        said = [{"image": f"{k}.png", "label": "ill" if k % 2 else "normal",
-                 "patient": f"{k // 2}{'.0' if name == 'b' else ''}",
-                 "set": "TRAIN" if name == "a" else "TEST"} for k in films]  # fmt: skip
-        pd.DataFrame(said)[header.split(",")].to_csv(tmp_path / f"{name}.csv", index=False)
+    films = pd.DataFrame({"image": [f"{k}.png" for k in range(12)], "label": ["normal", "ill"] * 6})
+    films["patient"], films["set"] = films.index // 2, ["TRAIN"] * 6 + ["TEST"] * 6
+    b = films[6:9].astype({"patient": float})[["patient", "image", "set", "label"]]
+    tables(tmp_path, a=films[:6], b=b, c=films[9:][["image", "label"]])
     _, rows, notes = layouts.read(tmp_path)
     assert len(rows) == 12 and rows.split.tolist().count("train") == 6
     assert people(rows)["7.png"] == "3" and people(rows)["11.png"] == ""
@@ -715,9 +708,9 @@ def test_tables_that_go_on_in_another(tmp_path):
 
 def test_a_film_of_the_same_name_is_another(tmp_path):
     put(tmp_path, *(f"patient{p}/study1/view.jpg" for p in range(1, 5)), "patient5/study2/view.jpg")
-    lines = [f"train/patient{p}/study{s}/view.jpg,{'ill' if p % 2 else 'normal'}"
+    lines = [(f"train/patient{p}/study{s}/view.jpg", ("normal", "ill")[p % 2])
              for p in (1, 2, 3, 4, 6, 7) for s in (1, 2)]  # fmt: skip
-    (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(lines))
+    tables(tmp_path, t=pd.DataFrame(lines, columns=["path", "label"]))
     _, rows, notes = layouts.read(tmp_path)
     assert rows.label.tolist() == [1, 0, 1, 0]  # study2 of the others is not patient5's
     assert any("8 lines of the table name what is not here, or" in note for note in notes)
@@ -725,8 +718,7 @@ def test_a_film_of_the_same_name_is_another(tmp_path):
 
 def test_folders_win_over_a_table_only_where_they_tell(tmp_path):
     put(tmp_path, *(f"{'frontal' if k < 5 else 'lateral'}/{k}.png" for k in range(8)))
-    lines = [f"{k}.png,{'ill' if k % 2 else 'normal'}" for k in range(8)]
-    (tmp_path / "t.csv").write_text("image,label\n" + "\n".join(lines))
+    tables(tmp_path, t={"image": [f"{k}.png" for k in range(8)], "label": ["normal", "ill"] * 4})
     assert classes(layouts.read(tmp_path)[1]) == {"ill": 4, "normal": 4}
     (tmp_path / "lateral").rename(tmp_path / "other")
     _, rows, notes = layouts.read(tmp_path)
@@ -792,10 +784,10 @@ def test_what_an_archive_has_in_a_folder_of_its_own(tmp_path, nih):
 
 def test_a_table_names_the_films_beside_it(tmp_path):
     for split, count in (("train", 8), ("test", 4)):
-        put(tmp_path, *(f"{split}/{k}.png" for k in range(count)))
+        films = numbered(tmp_path / split, count)
         said = ["ill", "normal"] if split == "train" else ["normal", "ill"]
-        lines = [f"{k}.png,{said[k % 2]},{k // 2}" for k in range(count)]
-        (tmp_path / split / "labels.csv").write_text("\n".join(["film,label,Case_ID", *lines]))
+        columns = {"film": films, "label": said * (count // 2), "Case_ID": np.arange(count) // 2}
+        tables(tmp_path / split, labels=columns)
     _, rows, notes = layouts.read(tmp_path)
     assert rows.label.tolist() == [0, 1] * 2 + [1, 0] * 4 and rows.person.nunique() == 4
     assert rows.split.value_counts().to_dict() == {"train": 8, "test": 4}
@@ -844,11 +836,9 @@ def test_lists_with_labels_are_tables(tmp_path):
 def test_what_two_tables_name_is_not_left_out(tmp_path):
     """VinDr-CXR: tables of other columns, in a folder beside the films."""
     put(tmp_path, *(f"{'train' if k < 6 else 'test'}/f{k}.dicom" for k in range(10)))
-    for name, films, more in (("train", range(6), {"rad_id": "R1"}), ("test", range(6, 9), {})):
-        (tmp_path / "annotations").mkdir(exist_ok=True)
-        columns = {"image_id": [f"f{k}" for k in films], **more,
-                   "Pneumonia": [k % 2 for k in films]}  # fmt: skip
-        tables(tmp_path / "annotations", **{name: columns})
+    (tmp_path / "annotations").mkdir()
+    films = pd.DataFrame({"image_id": [f"f{k}" for k in range(9)], "Pneumonia": [0, 1] * 4 + [0]})
+    tables(tmp_path / "annotations", train=films[:6].assign(rad_id="R1"), test=films[6:])
     _, rows, notes = layouts.read(tmp_path)
     assert classes(rows) == {"other": 5, "Pneumonia": 4} and set(rows.split) == {"train", "test"}
     assert "left out, for the table does not name them: test/f9.dicom" in notes
@@ -957,10 +947,9 @@ def test_a_film_that_is_here_twice_is_said_to_be(tmp_path):
 
 
 def test_a_table_for_each_split(tmp_path):
-    put(tmp_path, *(f"images/{k}.png" for k in range(12)))
-    for name, films in (("train", range(6)), ("val", range(6, 9)), ("test", range(9, 12))):
-        labels = [("ill", "normal")[k % 2] for k in films]
-        tables(tmp_path, **{name: {"image": [f"{k}.png" for k in films], "label": labels}})
+    images = numbered(tmp_path / "images", 12)
+    films = pd.DataFrame({"image": images, "label": ["ill", "normal"] * 6})
+    tables(tmp_path, train=films[:6], val=films[6:9], test=films[9:])
     _, rows, notes = layouts.read(tmp_path)
     assert rows.split.value_counts().to_dict() == {"train": 6, "val": 3, "test": 3}
     assert "splits are in the lists test.csv, train.csv, val.csv" in notes

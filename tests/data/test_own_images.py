@@ -201,6 +201,13 @@ def two_classes(folder, count=25, names=("0", "b")):
         noise(folder, *(f"{name}/{k}.png" for k in range(count)), seed=seed)
 
 
+def taken(folder, *options):
+    """The command succeeds; what it says."""
+    done = xraylib("manifest", folder, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def refused(house, folder, *words, options=()):
     """The command fails, says these words and nothing of Python, and leaves nothing behind."""
     before = sorted(folder.rglob("*")) if folder.exists() else []
@@ -279,12 +286,12 @@ def test_the_same_file_in_both_classes(house, tmp_path):
 
 def test_a_manifest_that_is_there(house, tmp_path):
     two_classes(tmp_path)
-    assert xraylib("manifest", tmp_path).returncode == 0
+    taken(tmp_path)
     refused(house, tmp_path, "expected no manifest yet, found one", "--force")
     noise(tmp_path, "0/new.png", seed=9)
     profile = house / "notebooks/profiles/own.yml"
     profile.write_text(profile.read_text().replace("epochs: 20", "epochs: 3", 1))
-    assert xraylib("manifest", tmp_path, "--force").returncode == 0
+    taken(tmp_path, "--force")
     assert "0/new.png" in (tmp_path / "manifest.csv").read_text()
     kept = yaml.safe_load(profile.read_text())
     assert kept["epochs"] == 3 and kept["dataset"] == str(tmp_path / "manifest.csv")
@@ -305,15 +312,14 @@ def test_columns_of_a_table_that_lies_beside_the_images(house, tmp_path):
     noise(tmp_path, *(f"{k}.png" for k in range(50)))
     lines = [f"{k},{('well', 'ill')[k % 2]}" for k in range(50)]
     (tmp_path / "ward.csv").write_text("\n".join(["scan,what", *lines]))
-    done = xraylib("manifest", tmp_path, "--file", "scan", "--label", "what", "--positive", "ill")
-    assert done.returncode == 0, done.stderr
+    taken(tmp_path, "--file", "scan", "--label", "what", "--positive", "ill")
     assert pd.read_csv(tmp_path / "manifest.csv").label.tolist().count(1) == 25
 
 
 def test_which_class_is_positive(house, tmp_path):
     two_classes(tmp_path)
     refused(house, tmp_path, "one of 0 (25), b (25), got 'c'", options=("--positive", "c"))
-    assert xraylib("manifest", tmp_path, "--positive", "0").returncode == 0
+    taken(tmp_path, "--positive", "0")
     assert datasets.load(tmp_path / "manifest.csv").class_names == ("b", "0")
 
 
@@ -327,8 +333,7 @@ def test_the_alphabet_does_not_choose_the_positive_class(house, tmp_path, names,
     if positive is None:
         refused(house, tmp_path, f"add --positive {min(names)} or --positive {max(names)}")
         return
-    done = xraylib("manifest", tmp_path)
-    assert f"note: class 1 is {positive!r}" in done.stdout, done.stderr
+    assert f"note: class 1 is {positive!r}" in taken(tmp_path)
     assert datasets.load(tmp_path / "manifest.csv").class_names[1] == positive
 
 
@@ -340,11 +345,10 @@ def test_people_in_both_classes_and_copies_are_told(house, tmp_path):
     shutil.copy(tmp_path / "0/patient7/x.png", tmp_path / "0/5.png")
     (tmp_path / "b/patient7/more").mkdir()
     shutil.copy(tmp_path / "b/0.png", tmp_path / "b/patient7/more/0.png")
-    done = xraylib("manifest", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "the same name in each class is one person: patient7" in done.stdout
+    said = taken(tmp_path)
+    assert "the same name in each class is one person: patient7" in said
     for same in ("0/3.png = 0/4.png", "0/5.png = 0/patient7/x.png"):
-        assert same in done.stdout
+        assert same in said
     group = pd.read_csv(tmp_path / "manifest.csv").set_index("file").group
     assert group["0/3.png"] == group["0/4.png"] != group["0/5.png"]
     joined = ("0/5.png", "0/patient7/x.png", "b/patient7/y.png", "b/0.png")
@@ -355,14 +359,13 @@ def test_people_in_both_classes_and_copies_are_told(house, tmp_path):
 def test_uneven_classes_and_blank_images_are_told(house, tmp_path):
     noise(tmp_path, *(f"normal/{k}.png" for k in range(60)))
     noise(tmp_path, *(f"rare/p{k // 2}/{k}.png" for k in range(10)), seed=1)
-    done = xraylib("manifest", tmp_path)
-    assert "always saying 'normal' is right on 60 of 70 images" in done.stdout, done.stderr
+    assert "always saying 'normal' is right on 60 of 70 images" in taken(tmp_path)
     rng = np.random.default_rng(0)
     for path in tmp_path.rglob("*.png"):  # large enough for more than 32 grey levels
         save(path, rng.integers(0, 256, (30, 30), dtype=np.uint8))
     save(tmp_path / "normal/7.png", np.zeros((30, 30), np.uint8))
-    done = xraylib("manifest", tmp_path, "--force")
-    assert "1 images to look at, or to leave out: normal/7.png (constant)" in done.stdout
+    said = taken(tmp_path, "--force")
+    assert "1 images to look at, or to leave out: normal/7.png (constant)" in said
 
 
 # Files and manifests that changed afterwards
@@ -370,7 +373,7 @@ def test_uneven_classes_and_blank_images_are_told(house, tmp_path):
 
 def test_files_that_changed_or_went(house, tmp_path):
     two_classes(tmp_path)
-    assert xraylib("manifest", tmp_path).returncode == 0
+    taken(tmp_path)
     noise(tmp_path, "0/3.png", seed=9)
     with pytest.raises(DatasetError, match="0/3.png: expected SHA-256.*xraylib manifest .*--force"):
         datasets.load(tmp_path / "manifest.csv")
@@ -384,7 +387,7 @@ def test_manifests_that_cannot_be_right(house, tmp_path):
     with pytest.raises(DatasetError, match="expected a manifest, found no file; make it: python"):
         datasets.load(path)
     two_classes(tmp_path, names=("01", "NA"))  # neither a number nor a gap
-    assert xraylib("manifest", tmp_path, "--positive", "NA").returncode == 0
+    taken(tmp_path, "--positive", "NA")
     assert datasets.load(str(path)).class_names == ("01", "NA")
     good = path.read_text()
     for old, new, message in (
@@ -400,7 +403,7 @@ def test_manifests_that_cannot_be_right(house, tmp_path):
 def test_a_manifest_corrected_by_hand(house, tmp_path):
     """Names of people are taken; what would make scores too good is refused."""
     two_classes(tmp_path, names=("normal", "ill"))
-    assert xraylib("manifest", tmp_path).returncode == 0
+    taken(tmp_path)
     path = tmp_path / "manifest.csv"
     table = pd.read_csv(path)
     n = np.arange(len(table))
