@@ -287,9 +287,12 @@ def test_rsna(tmp_path):
     _, rows, notes = layouts.read(tmp_path)
     assert classes(rows) == {"0": 4, "1": 4} and rows.person[0] == "id0-ab"
     assert any("does not name them: stage_2_test_images/id9-ab.dcm" in note for note in notes)
-    _, rows, _ = layouts.read(
-        tmp_path, table="stage_2_detailed_class_info.csv", positive="Lung Opacity"
-    )
+    table = "stage_2_detailed_class_info.csv"
+    with pytest.raises(
+        DatasetError, match=r"Opacity \(3\), No Lung Opacity \(2\), Not Normal \(2\)"
+    ):
+        layouts.read(tmp_path, table=table)
+    _, rows, _ = layouts.read(tmp_path, table=table, positive="Lung Opacity")
     assert classes(rows) == {"other": 5, "Lung Opacity": 3}
 
 
@@ -694,8 +697,7 @@ def test_a_form_and_a_second_opinion_are_no_labels(tmp_path):
 
 
 def test_tables_that_go_on_in_another(tmp_path):
-    numbered(tmp_path, 12)
-    films = pd.DataFrame({"image": [f"{k}.png" for k in range(12)], "label": ["normal", "ill"] * 6})
+    films = pd.DataFrame({"image": numbered(tmp_path, 12), "label": ["normal", "ill"] * 6})
     films["patient"], films["set"] = films.index // 2, ["TRAIN"] * 6 + ["TEST"] * 6
     b = films[6:9].astype({"patient": float})[["patient", "image", "set", "label"]]
     tables(tmp_path, a=films[:6], b=b, c=films[9:][["image", "label"]])

@@ -133,8 +133,9 @@ def _people(folder, table, sure):
     elif nobody.any():
         how = "tell by --person, or with a table"
         if nobody.all() and (found := proposed(table.file)):
-            how = f"--person {shlex.quote(found[0])} --force"
-            how = f"names share stems; for {found[1]:,} people: {how}"
+            pattern, count = found
+            option = f"--person {shlex.quote(pattern)} --force"
+            how = f"names share stems; for {count:,} people: {option}"
         notes.append(
             f"{nobody.sum():,} images are each taken for a person of its own; where two are of "
             f"one, they may land on both sides of a split and make scores too good: {how}"

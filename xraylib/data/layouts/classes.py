@@ -12,8 +12,8 @@ UNCERTAIN = "{} or not"
 
 
 def findings_of(marks, names):
-    """Sets of names, for each line of marks: of those marked by 1; uncertain of those by -1; of ""
-    where there are none."""
+    """For each line of marks the names of those that are 1 and, as uncertain, of those that are -1;
+    or {""}."""
     said = {1: "{}", -1: UNCERTAIN}
     lines = ([said[m].format(n) for m, n in zip(line, names, strict=True) if m in said]
              for line in marks.tolist())  # fmt: skip
@@ -27,6 +27,7 @@ def certain(names):
 
 def two_classes(folder, rows, positive, negative):
     """The rows with label and class in place of their sets of names; notes."""
+    # Sorted, for sets have another order in each process, and equal counts would be said in it.
     counts = Counter(name for names in rows.labels for name in sorted(certain(names)))
     known = [f"{name} ({count:,})" for name, count in counts.most_common()]
     alike = Counter(name.strip().casefold() for name in counts)

@@ -38,7 +38,8 @@ class Films:
     def named_by(self, cell):
         """The film that a cell names: by its path, or as much of its end as is here; or None."""
         ends = _ends(_parts(cell))
-        ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]  # in another one
+        # The film may be here in another format.
+        ends += [end.rpartition(".")[0] for end in ends if end.endswith(FORMATS)]
         return next(filter(None, map(self._places.get, ends)), None)
 
     def named_in(self, column):
