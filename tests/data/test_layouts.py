@@ -288,9 +288,7 @@ def test_rsna(tmp_path):
     assert classes(rows) == {"0": 4, "1": 4} and rows.person[0] == "id0-ab"
     assert any("does not name them: stage_2_test_images/id9-ab.dcm" in note for note in notes)
     table = "stage_2_detailed_class_info.csv"
-    with pytest.raises(
-        DatasetError, match=r"Opacity \(3\), No Lung Opacity \(2\), Not Normal \(2\)"
-    ):
+    with pytest.raises(DatasetError, match=r"No Lung Opacity \(2\), Not Normal \(2\)"):
         layouts.read(tmp_path, table=table)
     _, rows, _ = layouts.read(tmp_path, table=table, positive="Lung Opacity")
     assert classes(rows) == {"other": 5, "Lung Opacity": 3}

@@ -75,9 +75,7 @@ def nih(folder):
          ["labels are from the table Data_Entry_2017.csv", "1 lines of the table name what"]),
     ],
 )  # fmt: skip
-def test_from_a_download_to_an_audit(
-    tmp_path, monkeypatch, make, name, counts, people, said
-):  # fmt: skip
+def test_from_a_download_to_an_audit(tmp_path, monkeypatch, make, name, counts, people, said):
     make(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(own_images, "PROFILES", tmp_path)

@@ -70,15 +70,14 @@ class Films:
         """The column of a table that names most films, and these; with only, an error where
         another names as many and not the same."""
         found = {name: self.named_in(table[name]) for name in candidates or list(table)}
-
-        def good(name):
-            cells = table[name][found[name].notna()]
+        good = {}
+        for name, films in found.items():
             # Numbers of lines or people look like names of films: 7 like 7.png.
-            return found[name].nunique() * (1 if are_numbers(cells) else 2)
-
-        best = max(found, key=good)
-        for name, files in found.items() if only and good(best) else ():
-            if good(name) == good(best) and not files.equals(found[best]):
+            numbers = are_numbers(table[name][films.notna()])
+            good[name] = films.nunique() * (1 if numbers else 2)
+        best = max(good, key=good.get)
+        for name in found if only and good[best] else ():
+            if good[name] == good[best] and not found[name].equals(found[best]):
                 raise DatasetError(
                     f"{self.folder}: expected one column that names files, but {best!r} and "
                     f"{name!r} both do, and not the same; say which: --file COLUMN"

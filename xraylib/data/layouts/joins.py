@@ -34,7 +34,8 @@ def rows_of_joined(films, named, others, columns):
     """What rows_of_tables gives where one table names files and another what they show, such as of
     an examination, by its number; one of the two at least is named."""
     read = {}
-    for one, other in itertools.permutations((named | others | named).items(), 2):
+    tables = named | others | named  # named ones are first, and as they were read
+    for one, other in itertools.permutations(tables.items(), 2):
         if not named.keys() & {one[0], other[0]}:
             continue
         key, whole = _join(films, one, other)
@@ -43,9 +44,8 @@ def rows_of_joined(films, named, others, columns):
             read |= rows_of_tables(films, {known_as: whole}, columns | {"together": key})
     said = [pair for rows, _ in read.values() for pair in zip(rows.file, rows.labels, strict=True)]
     if len(set(said)) > len(dict(said)):  # of one file not the same
-        raise DatasetError(
-            f"{films.folder}: labels may be in {few(read)}; say which: --table FILE.csv"
-        )
+        known = few(read)
+        raise DatasetError(f"{films.folder}: labels may be in {known}; say which: --table FILE.csv")
     return read
 
 
