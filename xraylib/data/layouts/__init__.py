@@ -31,7 +31,8 @@ def read(
         person: regular expression that finds a person in the path of a file below the folder; its
             first group if it has one.
         label: likewise for its label, where neither folders nor a table tell.
-        positive: the label that is class 1; None: the one that looks so, or all but negative.
+        positive: the label that is class 1; None: the one that looks so, or, of more than two and
+            with negative, all others.
         negative: the label that is class 0; None: all others.
 
     Returns:
