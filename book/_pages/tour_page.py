@@ -77,12 +77,12 @@ trainings. [Chapter 3](pca-network).
 
 For COVID-19 the report gives 96.7 %: {headline} training images. The films are not on record, so \
 the book takes {covid_n} others, whose *site* is known: the hospital or the collection that they \
-come from. Knowing only the site gives {site} right. A network that sees the films gets {whole}, \
-and one trained on films with the middle, and so most of the lungs, blacked out {blind}; the \
-difference, {blind_apart} of the films, is not beyond chance. In a site that it has never seen it \
-gets {outside}, where always saying the larger class gets {outside_larger}. The mean score of all \
-trainings orders these films somewhat better than chance (AUC {outside_auc}). They are too few to \
-say how much of it is the illness.
+come from. Knowing only the site gives {site} right. A network that sees the films, trained as in \
+the report, gets {whole}, and one trained on films with the middle blacked out, which on computed \
+films hides most of the lungs, {blind}; the difference, {blind_apart} of the films, is not beyond \
+chance. In a site that it has never seen it gets {outside}, where always saying the larger class \
+gets {outside_larger}. How the mean score of all trainings orders these films (AUC {outside_auc}) \
+is at the border of chance. They are too few to say more.
 
 ```{{figure}} tour_site.svg
 :alt: Films right of {covid_n}: site alone {site}, whole films {whole}, middle blacked out \
